@@ -1,0 +1,1 @@
+"""The life of a conversation: intake, turn, handoff, delivery, store, console, command line, composition."""
