@@ -21,6 +21,7 @@ from adapters.base import (
     Sent,
     Unit,
     WindowClosed,
+    parse_command,
 )
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "Sent",
     "Unit",
     "WindowClosed",
+    "parse_command",
 ]

@@ -8,6 +8,7 @@ DeliveryError
     +-- Blocked     the user blocked the bot or left
 """
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -85,6 +86,16 @@ class Message:
     edits: str = ""
     sender_name: str = ""
     language_hint: str = ""  # BCP 47 tag the platform reports
+
+
+_COMMAND = re.compile(r"[/／]([A-Za-z]{1,32})(?:@\w+)?(?:\s+(.*))?", re.DOTALL)
+
+
+def parse_command(text: str) -> str | None:
+    """The text of a COMMAND message for what was typed: `/Language@bot en` gives `language en`; None if it is none."""
+    if not (match := _COMMAND.fullmatch(text.strip())):
+        return None
+    return f"{match[1].lower()} {(match[2] or '').strip()}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
