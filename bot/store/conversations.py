@@ -1,0 +1,178 @@
+"""Conversations and the persons in them: find, make, lock, save."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, insert, select, update
+
+from adapters import Address
+from bot.store.schema import conversation, person
+from bot.store.store import Transaction
+from config import Language, Script
+from engine import Level
+
+BOT, WAITING, HUMAN = "bot", "waiting", "human"
+"""Who holds a conversation: the bot, nobody yet (a counsellor is being called), a counsellor."""
+
+
+@dataclass(slots=True)
+class Conversation:
+    """A conversation with the person it is held with. Change it, then `save`."""
+
+    id: int
+    person_id: int
+    address: Address
+    holder: str
+    fence: int
+    level: Level
+    last_seq: int
+    last_in_at: datetime | None
+    turn_due_at: datetime | None
+    language: Language | None
+    language_chosen: bool
+    script: Script
+    country: str | None
+    blocked_at: datetime | None
+    erase_at_close: bool
+
+    def next_seq(self) -> int:
+        """Count the transcript up by one."""
+        self.last_seq += 1
+        return self.last_seq
+
+
+_COLUMNS = (
+    conversation.c.id,
+    conversation.c.person_id,
+    conversation.c.address,
+    conversation.c.holder,
+    conversation.c.fence,
+    conversation.c.level,
+    conversation.c.last_seq,
+    conversation.c.last_in_at,
+    conversation.c.turn_due_at,
+    person.c.language,
+    person.c.language_chosen,
+    person.c.script,
+    person.c.country,
+    person.c.blocked_at,
+    person.c.erase_at_close,
+)
+
+
+def _read(row: Row[Any]) -> Conversation:
+    values = list(row)
+    values[2] = Address.parse(values[2])
+    values[5] = Level(values[5])
+    values[9] = Language(values[9]) if values[9] else None
+    values[11] = Script(values[11])
+    return Conversation(*values)
+
+
+def _joined() -> Any:
+    return select(*_COLUMNS).join(person, person.c.id == conversation.c.person_id)
+
+
+async def find_or_create(tx: Transaction, addresses: Iterable[Address]) -> dict[Address, Conversation]:
+    """The conversations at these addresses, locked until the transaction ends; new ones are made."""
+    wanted = sorted({str(a) for a in addresses})
+    await _create_missing(tx, wanted)
+    query = _joined().where(conversation.c.address.in_(wanted)).order_by(conversation.c.id)
+    rows = await tx.connection.execute(query.with_for_update(of=conversation))
+    return {c.address: c for c in map(_read, rows)}
+
+
+async def _create_missing(tx: Transaction, wanted: Sequence[str]) -> None:
+    found = await tx.connection.scalars(select(conversation.c.address).where(conversation.c.address.in_(wanted)))
+    missing = sorted(set(wanted) - set(found))
+    if not missing:
+        return
+    ids = (
+        await tx.connection.scalars(
+            insert(person).returning(person.c.id), [{"created_at": tx.now, "language": None} for _ in missing]
+        )
+    ).all()
+    rows = [{"person_id": i, "address": a} for i, a in zip(ids, missing, strict=True)]
+    if tx.connection.dialect.name == "sqlite":
+        await tx.connection.execute(insert(conversation), rows)
+        return
+    from sqlalchemy.dialects.postgresql import insert as upsert
+
+    await tx.connection.execute(upsert(conversation).on_conflict_do_nothing(), rows)
+    used = await tx.connection.scalars(select(conversation.c.person_id).where(conversation.c.person_id.in_(ids)))
+    if orphans := set(ids) - set(used):  # another process made the same conversation a moment ago
+        await tx.connection.execute(person.delete().where(person.c.id.in_(orphans)))
+
+
+async def lock(tx: Transaction, ids: Iterable[int]) -> dict[int, Conversation]:
+    """These conversations by id, locked until the transaction ends. Erased ones are missing."""
+    query = _joined().where(conversation.c.id.in_(sorted(set(ids)))).order_by(conversation.c.id)
+    rows = await tx.connection.execute(query.with_for_update(of=conversation))
+    return {c.id: c for c in map(_read, rows)}
+
+
+async def get(tx: Transaction, id: int) -> Conversation | None:  # noqa: A002
+    """One conversation as it stands, not locked."""
+    row = (await tx.connection.execute(_joined().where(conversation.c.id == id))).one_or_none()
+    return _read(row) if row else None
+
+
+async def at(tx: Transaction, address: Address) -> Conversation | None:
+    """The conversation at an address, not locked."""
+    row = (await tx.connection.execute(_joined().where(conversation.c.address == str(address)))).one_or_none()
+    return _read(row) if row else None
+
+
+_SAVE = update(conversation).where(conversation.c.id == bindparam("row_id"))
+_SAVE_PERSON = update(person).where(person.c.id == bindparam("row_id"))
+
+
+async def save(tx: Transaction, conversations: Iterable[Conversation]) -> None:
+    """Write back what may have changed of locked conversations."""
+    rows = [
+        {
+            "row_id": c.id,
+            "holder": c.holder,
+            "fence": c.fence,
+            "level": c.level.value,
+            "last_seq": c.last_seq,
+            "last_in_at": c.last_in_at,
+            "turn_due_at": c.turn_due_at,
+        }
+        for c in conversations
+    ]
+    if rows:
+        await tx.connection.execute(_SAVE, rows)
+
+
+async def save_persons(tx: Transaction, conversations: Iterable[Conversation]) -> None:
+    """Write back what may have changed of the persons in locked conversations."""
+    rows = [
+        {
+            "row_id": c.person_id,
+            "language": c.language.value if c.language else None,
+            "language_chosen": c.language_chosen,
+            "script": c.script.value,
+            "country": c.country,
+            "blocked_at": c.blocked_at,
+            "erase_at_close": c.erase_at_close,
+        }
+        for c in conversations
+    ]
+    if rows:
+        await tx.connection.execute(_SAVE_PERSON, rows)
+
+
+async def set_note(tx: Transaction, id: int, note: str) -> None:  # noqa: A002
+    """Keep the counsellor's hand-back note, which the bot reads."""
+    await tx.connection.execute(
+        update(conversation).where(conversation.c.id == id).values(note=tx.cipher.seal(note) if note else None)
+    )
+
+
+async def get_note(tx: Transaction, id: int) -> str:  # noqa: A002
+    """The last hand-back note; empty if there is none."""
+    value = await tx.connection.scalar(select(conversation.c.note).where(conversation.c.id == id))
+    return tx.cipher.open(value) if value else ""

@@ -1,0 +1,345 @@
+"""The outbox: every message that is to leave, committed together with what caused it, claimed and sent by delivery.
+
+    waiting -> sending -> sent | unknown | failed | waiting again (certainly not sent)
+    waiting -> dropped(reason)
+
+One row is one platform message. Rows of one address leave one at a time, by lane, then in the order they were written.
+A row without `due_at` is held until the platform's window opens.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from sqlalchemy import Row, and_, bindparam, func, insert, or_, select, update
+
+from adapters import Address, Button, Reply
+from bot.store import conversations, messages
+from bot.store.schema import handoff, message, outbox
+from bot.store.store import Transaction
+from bot.store.wake import OUTBOX
+
+
+class Kind(StrEnum):
+    """Why something leaves; decides its lane and what happens when its outcome is unknown."""
+
+    ALERT = "alert"  # to a counsellor: somebody needs you
+    CRISIS = "crisis"  # to the user: reviewed safety text
+    NOTICE = "notice"  # to anybody: fixed reviewed text about how things stand
+    RELAY = "relay"  # a person's words, either way
+    REPLY = "reply"  # the bot's answer
+
+    @property
+    def lane(self) -> int:
+        """Lower leaves first."""
+        return {"alert": 0, "crisis": 1}.get(self.value, 2)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a send with unknown outcome is sent again: a crisis text twice is better than none."""
+        return self in (Kind.ALERT, Kind.CRISIS)
+
+
+class Attempts(IntEnum):
+    """How often a certainly failed send is tried."""
+
+    ORDINARY = 8
+    SAFETY = 1000  # alerts and crisis texts: hours of trying, with the back-off's ceiling
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to be sent. `transcript` False keeps it out of the user's transcript (alerts to counsellors)."""
+
+    conversation_id: int
+    address: Address
+    kind: Kind
+    text: str
+    author: str = messages.SYSTEM
+    buttons: tuple[tuple[Button, ...], ...] = ()
+    fence: int | None = None
+    counsellor: str | None = None
+    handoff_id: int | None = None
+    generator: str = ""
+    transcript: bool = True
+    due_at: datetime | None = None  # None: now
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A claimed row, ready to be sent."""
+
+    id: int
+    conversation_id: int
+    address: Address
+    kind: Kind
+    reply: Reply
+    attempts: int
+    counsellor: str | None
+    handoff_id: int | None
+
+
+async def add(tx: Transaction, outgoing: Sequence[Outgoing]) -> None:
+    """Write rows, with their transcript messages, in order."""
+    if not outgoing:
+        return
+    shown = [o for o in outgoing if o.transcript]
+    ids = await messages.add(
+        tx,
+        [
+            messages.New(
+                conversation_id=o.conversation_id,
+                author=o.author,
+                text=o.text,
+                at=tx.now,
+                counsellor=o.counsellor if o.author == messages.COUNSELLOR else None,
+                generator=o.generator,
+                buttons=tuple(tuple((b.label, b.action) for b in line) for line in o.buttons),
+            )
+            for o in shown
+        ],
+    )
+    by_row = iter(ids)
+    rows = [
+        {
+            "conversation_id": o.conversation_id,
+            "address": str(o.address),
+            "platform": o.address.platform,
+            "lane": o.kind.lane,
+            "kind": o.kind.value,
+            "fence": o.fence,
+            "body": tx.cipher.seal_json(
+                {"text": o.text, "buttons": [[[b.label, b.action] for b in line] for line in o.buttons]}
+            ),
+            "author": o.author,
+            "counsellor": o.counsellor,
+            "message_id": next(by_row) if o.transcript else None,
+            "handoff_id": o.handoff_id,
+            "state": "waiting",
+            "due_at": o.due_at or tx.now,
+            "created_at": tx.now,
+        }
+        for o in outgoing
+    ]
+    await tx.connection.execute(insert(outbox), rows)
+    tx.ring(OUTBOX)
+
+
+async def claim(
+    tx: Transaction, owner: str, platforms: Iterable[str], limit: int, lease: timedelta, open_now: frozenset[str]
+) -> list[Claimed]:
+    """Take rows to send: due, first of their address, nothing of it under way. They become `sending` in this commit.
+
+    Rows whose fence was passed are dropped here: the sender checks, not only the writer. `open_now` holds addresses
+    that can be written to although their rows are held.
+    """
+    ahead = outbox.alias()
+    first = ~(
+        select(ahead.c.id)
+        .where(
+            ahead.c.address == outbox.c.address,
+            or_(
+                ahead.c.state == "sending",
+                and_(
+                    ahead.c.state == "waiting",
+                    or_(ahead.c.lane < outbox.c.lane, and_(ahead.c.lane == outbox.c.lane, ahead.c.id < outbox.c.id)),
+                ),
+            ),
+        )
+        .exists()
+    )
+    due = outbox.c.due_at <= tx.now
+    if open_now:
+        due = or_(due, and_(outbox.c.due_at.is_(None), outbox.c.address.in_(sorted(open_now))))
+    found = await tx.connection.execute(
+        select(outbox.c.id, outbox.c.conversation_id)
+        .where(outbox.c.state == "waiting", due, outbox.c.platform.in_(sorted(platforms)), first)
+        .order_by(outbox.c.lane, outbox.c.id)
+        .limit(limit)
+    )
+    candidates = {row.id: row.conversation_id for row in found}
+    if not candidates:
+        return []
+    # Conversations are locked before their rows, here as everywhere, so that no two transactions wait for each other; and
+    # a counsellor's claim, which raises the fence under the same lock, is either seen here or comes after this commit.
+    held = await conversations.lock(tx, candidates.values())
+    query = select(outbox).where(outbox.c.id.in_(candidates), outbox.c.state == "waiting")
+    rows = (
+        await tx.connection.execute(query.order_by(outbox.c.lane, outbox.c.id).with_for_update(skip_locked=True))
+    ).all()
+    stale = [row for row in rows if row.fence is not None and row.fence != held[row.conversation_id].fence]
+    await drop(tx, [row.id for row in stale], "the conversation changed hands")
+    taken = [row for row in rows if row not in stale]
+    await _show(tx, taken, held)
+    if taken:
+        await tx.connection.execute(
+            update(outbox)
+            .where(outbox.c.id.in_([row.id for row in taken]))
+            .values(state="sending", owner=owner, lease_until=tx.now + lease, attempts=outbox.c.attempts + 1)
+        )
+    if stale:
+        tx.ring(OUTBOX)
+    return [_read(tx, row) for row in taken]
+
+
+async def _show(tx: Transaction, rows: Sequence[Row[Any]], held: Mapping[int, conversations.Conversation]) -> None:
+    """Give rows that are about to leave their place in the transcript. A second attempt keeps its place."""
+    fresh = [row for row in rows if row.message_id and row.attempts == 0]
+    if fresh:
+        await messages.show(tx, [(row.message_id, held[row.conversation_id].next_seq()) for row in fresh])
+        await conversations.save(tx, {row.conversation_id: held[row.conversation_id] for row in fresh}.values())
+
+
+def _read(tx: Transaction, row: Row[Any]) -> Claimed:
+    body = tx.cipher.open_json(row.body)
+    buttons = tuple(tuple(Button(label, action) for label, action in line) for line in body["buttons"])
+    return Claimed(
+        id=row.id,
+        conversation_id=row.conversation_id,
+        address=Address.parse(row.address),
+        kind=Kind(row.kind),
+        reply=Reply(body["text"], buttons, row.author, row.message_id or 0),
+        attempts=row.attempts + 1,
+        counsellor=row.counsellor,
+        handoff_id=row.handoff_id,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a claimed row."""
+
+    id: int
+    state: str  # sent, unknown, failed, or waiting: certainly not sent
+    reason: str = ""
+    due_at: datetime | None = None  # of a waiting row; None holds it until the window opens
+    reference: str = ""
+
+
+_RECORD = update(outbox).where(outbox.c.id == bindparam("row_id"), outbox.c.state == "sending")
+_REFER = update(message).where(
+    message.c.id == select(outbox.c.message_id).where(outbox.c.id == bindparam("row_id")).scalar_subquery()
+)
+
+
+async def record(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
+    """Write down what became of claimed rows."""
+    if not outcomes:
+        return
+    await tx.connection.execute(
+        _RECORD,
+        [
+            {
+                "row_id": o.id,
+                "state": o.state,
+                "reason": o.reason[:200],
+                "due_at": o.due_at,
+                "reference": o.reference[:200],
+                "sent_at": tx.now if o.state == "sent" else None,
+                "lease_until": None,
+                "owner": None,
+            }
+            for o in outcomes
+        ],
+    )
+    if named := [{"row_id": o.id, "reference": o.reference[:200]} for o in outcomes if o.reference]:
+        await tx.connection.execute(_REFER, named)
+
+
+async def lapsed(tx: Transaction, repeat: bool, limit: int = 500) -> list[Claimed]:
+    """Rows whose sender died: `sending` after their lease. Their outcome is unknown.
+
+    With `repeat` those that are sent again, else the others.
+    """
+    kinds = [k.value for k in Kind if k.repeats is repeat]
+    query = (
+        select(outbox)
+        .where(outbox.c.state == "sending", outbox.c.lease_until < tx.now, outbox.c.kind.in_(kinds))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [_read(tx, row) for row in await tx.connection.execute(query)]
+
+
+async def drop(tx: Transaction, ids: Sequence[int], reason: str) -> None:
+    """Give up rows that have not left, and take their texts out of the transcript."""
+    if not ids:
+        return
+    written = await tx.connection.scalars(
+        select(outbox.c.message_id).where(
+            outbox.c.id.in_(ids), outbox.c.attempts == 0, outbox.c.message_id.is_not(None)
+        )
+    )
+    await messages.forget(tx, list(written))
+    await tx.connection.execute(
+        update(outbox).where(outbox.c.id.in_(ids)).values(state="dropped", reason=reason, due_at=None)
+    )
+
+
+async def drop_fenced(tx: Transaction, conversation_id: int, fence: int, reason: str) -> None:
+    """Drop what the bot wrote for a conversation before its fence was raised to `fence`."""
+    ids = await tx.connection.scalars(
+        select(outbox.c.id).where(
+            outbox.c.conversation_id == conversation_id,
+            outbox.c.state == "waiting",
+            outbox.c.fence.is_not(None),
+            outbox.c.fence != fence,
+        )
+    )
+    await drop(tx, list(ids), reason)
+
+
+async def bot_is_sending(tx: Transaction, conversation_id: int) -> bool:
+    """Whether a text that the bot wrote is on its way to the platform at this moment."""
+    return bool(
+        await tx.connection.scalar(
+            select(func.count())
+            .select_from(outbox)
+            .where(
+                outbox.c.conversation_id == conversation_id,
+                outbox.c.state == "sending",
+                outbox.c.fence.is_not(None),
+                outbox.c.lease_until > tx.now,
+            )
+        )
+    )
+
+
+async def next_due(tx: Transaction, platforms: Iterable[str]) -> datetime | None:
+    """When the next waiting row falls due, however far away."""
+    value: datetime | None = await tx.connection.scalar(
+        select(func.min(outbox.c.due_at)).where(
+            outbox.c.state == "waiting", outbox.c.due_at > tx.now, outbox.c.platform.in_(sorted(platforms))
+        )
+    )
+    return value
+
+
+async def release_held(tx: Transaction, address: Address) -> None:
+    """The user wrote again: what was held for them may be tried."""
+    await tx.connection.execute(
+        update(outbox)
+        .where(outbox.c.address == str(address), outbox.c.state == "waiting", outbox.c.due_at.is_(None))
+        .values(due_at=tx.now)
+    )
+
+
+async def drop_for(tx: Transaction, address: Address, reason: str) -> None:
+    """The user cannot be reached any more: give up what waits for them."""
+    ids = await tx.connection.scalars(
+        select(outbox.c.id).where(outbox.c.address == str(address), outbox.c.state == "waiting")
+    )
+    await drop(tx, list(ids), reason)
+
+
+async def alerts_of(tx: Transaction, handoff_id: int) -> dict[str, str]:
+    """The state of the latest alert to each counsellor about a handoff."""
+    rows = await tx.connection.execute(
+        select(outbox.c.counsellor, outbox.c.state)
+        .join(handoff, handoff.c.id == outbox.c.handoff_id)
+        .where(handoff.c.id == handoff_id, outbox.c.kind == Kind.ALERT.value)
+        .order_by(outbox.c.id)
+    )
+    return {row.counsellor: row.state for row in rows if row.counsellor}

@@ -1,0 +1,281 @@
+"""The tables. One place to see what is kept; every change is an Alembic migration in `migrations/`.
+
+Columns whose comment says "sealed" hold text encrypted with the operator's key (see `cipher`).
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    text,
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC time, on SQLite too (which keeps no zone)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _id() -> Column[int]:
+    return Column("id", _Id, primary_key=True, autoincrement=True)
+
+
+def _of(table: str, **options: Any) -> Column[int]:
+    return Column(f"{table}_id", _Id, ForeignKey(f"{table}.id", ondelete="CASCADE"), **options)
+
+
+person = Table(
+    "person",
+    metadata,
+    _id(),
+    Column("created_at", Instant, nullable=False),
+    Column("language", String(8)),  # None until the person wrote or chose
+    Column("language_chosen", Boolean, nullable=False, default=False),
+    Column("script", String(8), nullable=False, default="hans"),
+    Column("country", String(2)),
+    Column("blocked_at", Instant),  # blocked the bot, unfollowed
+    Column("erase_at_close", Boolean, nullable=False, default=False),
+)
+
+conversation = Table(
+    "conversation",
+    metadata,
+    _id(),
+    _of("person", nullable=False, index=True),
+    Column("address", String(300), nullable=False, unique=True),
+    Column("holder", String(8), nullable=False, default="bot"),  # bot, waiting (for a counsellor), human
+    Column("fence", Integer, nullable=False, default=0),  # raised whenever the holder changes
+    Column("level", String(10), nullable=False, default="none"),  # of the latest messages
+    Column("last_seq", Integer, nullable=False, default=0),
+    Column("last_in_at", Instant),
+    Column("turn_due_at", Instant),  # when the oldest pending message is to be handled; None: nothing is pending
+    Column("turn_lease_until", Instant),
+    Column("turn_owner", String(32)),
+    Column("turn_attempts", Integer, nullable=False, default=0),
+    Column("note", LargeBinary),  # sealed: the last hand-back note
+    Index(
+        "ix_conversation_due",
+        "turn_due_at",
+        sqlite_where=text("turn_due_at IS NOT NULL"),
+        postgresql_where=text("turn_due_at IS NOT NULL"),
+    ),
+)
+
+message = Table(
+    "message",
+    metadata,
+    _id(),
+    _of("conversation", nullable=False),
+    Column("seq", Integer),  # order in which the user sees them; None: written but not yet on its way
+    Column("author", String(12), nullable=False),  # user, bot, system, counsellor
+    Column("counsellor", String(32)),
+    Column("key", String(300), unique=True),  # the platform update that brought it
+    Column("kind", String(12), nullable=False),
+    Column("body", LargeBinary, nullable=False),  # sealed JSON: text, attachments
+    Column("reference", String(200), nullable=False, default=""),
+    Column("reply_to", String(200), nullable=False, default=""),
+    Column("at", Instant, nullable=False),
+    Column("state", String(10), nullable=False),  # pending, done
+    Column("generator", String(60), nullable=False, default=""),
+    Index("ix_message_conversation_seq", "conversation_id", "seq"),
+    Index(
+        "ix_message_pending",
+        "conversation_id",
+        "id",
+        sqlite_where=text("state = 'pending'"),
+        postgresql_where=text("state = 'pending'"),
+    ),
+)
+
+assessment = Table(
+    "assessment",
+    metadata,
+    _id(),
+    _of("message", nullable=False, index=True),
+    Column("level", String(10), nullable=False),
+    Column("category", String(20)),
+    Column("about", String(8), nullable=False),
+    Column("score", Float, nullable=False),
+    Column("evidence", LargeBinary, nullable=False),  # sealed JSON: quoted spans
+    Column("version", String(60), nullable=False),
+    Column("source", String(20), nullable=False),  # screen, or who gave a later opinion
+    Column("at", Instant, nullable=False),
+)
+
+handoff = Table(
+    "handoff",
+    metadata,
+    _id(),
+    _of("conversation", nullable=False, index=True),
+    Column("level", String(10), nullable=False),
+    Column("rank", Integer, nullable=False),  # of the level, to order the queue; 0: asked for without danger
+    Column("category", String(20)),
+    Column("about", String(8), nullable=False),
+    Column("reason", String(20), nullable=False),  # screen, request
+    Column("message_id", _Id),  # the message that opened it
+    Column("state", String(10), nullable=False),  # waiting, claimed, closed
+    Column("counsellor", String(32)),
+    Column("lease_until", Instant),
+    Column("step", Integer, nullable=False, default=0),
+    Column("next_step_at", Instant),
+    Column("reassured_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("claimed_at", Instant),
+    Column("first_word_at", Instant),
+    Column("closed_at", Instant),
+    Column("outcome", String(30)),
+    CheckConstraint("state = 'closed' OR next_step_at IS NOT NULL", name="open_has_next_step"),
+    CheckConstraint(
+        "state <> 'claimed' OR (counsellor IS NOT NULL AND lease_until IS NOT NULL)", name="claim_has_holder"
+    ),
+    CheckConstraint("state <> 'closed' OR outcome IS NOT NULL", name="closed_has_outcome"),
+    Index(
+        "uq_handoff_open",
+        "conversation_id",
+        unique=True,
+        sqlite_where=text("state <> 'closed'"),
+        postgresql_where=text("state <> 'closed'"),
+    ),
+    Index(
+        "ix_handoff_next",
+        "next_step_at",
+        sqlite_where=text("state <> 'closed'"),
+        postgresql_where=text("state <> 'closed'"),
+    ),
+)
+
+handoff_event = Table(
+    "handoff_event",
+    metadata,
+    _id(),
+    _of("handoff", nullable=False, index=True),
+    Column("at", Instant, nullable=False),
+    Column("actor", String(32), nullable=False),  # a counsellor's id, user, or bot
+    Column("event", String(20), nullable=False),
+    Column("detail", LargeBinary),  # sealed
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    _id(),
+    _of("conversation", nullable=False, index=True),  # whose conversation it belongs to or is about
+    Column("address", String(300), nullable=False),  # where it goes
+    Column("platform", String(20), nullable=False),
+    Column("lane", Integer, nullable=False),
+    Column("kind", String(10), nullable=False),  # alert, crisis, notice, relay, reply
+    Column("fence", Integer),  # sent only while the conversation's fence is this; None: always
+    Column("body", LargeBinary, nullable=False),  # sealed JSON: text, buttons
+    Column("author", String(12), nullable=False),
+    Column("counsellor", String(32)),  # who is alerted, or who speaks
+    Column("message_id", _Id),  # its row in the transcript
+    Column("handoff_id", _Id),
+    Column("state", String(10), nullable=False),  # waiting, sending, sent, unknown, failed, dropped
+    Column("reason", String(200), nullable=False, default=""),
+    Column("due_at", Instant),  # None: held until the platform's window opens
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("lease_until", Instant),
+    Column("owner", String(32)),
+    Column("created_at", Instant, nullable=False),
+    Column("sent_at", Instant),
+    Column("reference", String(200), nullable=False, default=""),
+    CheckConstraint("state IN ('waiting','sending','sent','unknown','failed','dropped')", name="state"),
+    Index(
+        "ix_outbox_queue",
+        "address",
+        "lane",
+        "id",
+        sqlite_where=text("state IN ('waiting','sending')"),
+        postgresql_where=text("state IN ('waiting','sending')"),
+    ),
+    Index(
+        "ix_outbox_due",
+        "lane",
+        "id",
+        "due_at",
+        sqlite_where=text("state = 'waiting'"),
+        postgresql_where=text("state = 'waiting'"),
+    ),
+    Index(
+        "ix_outbox_sending",
+        "lease_until",
+        sqlite_where=text("state = 'sending'"),
+        postgresql_where=text("state = 'sending'"),
+    ),
+)
+
+account = Table(
+    "account",
+    metadata,
+    _id(),
+    Column("counsellor", String(32), nullable=False, unique=True),
+    Column("password_hash", String(200), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("failures", Integer, nullable=False, default=0),
+    Column("locked_until", Instant),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    _of("account", nullable=False, index=True),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("last_seen_at", Instant, nullable=False),
+)
+
+invite = Table(
+    "invite",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("counsellor", String(32), nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("used_at", Instant),
+)
+
+view = Table(
+    "view",
+    metadata,
+    _id(),
+    _of("conversation", nullable=False, index=True),
+    Column("counsellor", String(32), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+"""Audit: who looked at which conversation when. Rows are only ever added, and go with the conversation."""
