@@ -16,7 +16,7 @@ BOTH = pytest.mark.parametrize("language", list(Language))
 
 # Every place to be filled that some text has. A new one is a promise of the code that fills it.
 FIELDS = {
-    "category", "count", "evidence", "hours", "kind", "last", "length", "level", "limit", "lines", "minutes", "name",
+    "category", "evidence", "hours", "kind", "last", "length", "level", "limit", "lines", "minutes", "n", "name",
     "number", "platform", "reason", "said", "text", "waited",
 }  # fmt: skip
 
