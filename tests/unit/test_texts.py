@@ -16,7 +16,7 @@ BOTH = pytest.mark.parametrize("language", list(Language))
 
 # Every place to be filled that some text has. A new one is a promise of the code that fills it.
 FIELDS = {
-    "category", "evidence", "hours", "kind", "last", "length", "level", "limit", "lines", "minutes", "n", "name",
+    "category", "count", "evidence", "hours", "kind", "last", "length", "level", "limit", "lines", "minutes", "name",
     "number", "platform", "reason", "said", "text", "waited",
 }  # fmt: skip
 
@@ -159,6 +159,20 @@ def test_a_text_with_lines_fits_one_wechat_message_in_every_country(language: La
             text = load_texts(language).get(key, i, lines=block, minutes=1440)
             assert len(text) <= limit, f"{key} in {country}"
             assert len(text.encode()) <= WECHAT_BYTES, f"{key} in {country}"
+
+
+@BOTH
+def test_what_is_said_at_once_goes_into_one_wechat_message_together(language: Language) -> None:
+    """WeChat lets five messages through, so the safety text and the word about the counsellor share one."""
+    texts = load_texts(language)
+    for country in load_crisis_lines().countries():
+        block = lines_block(language, country)
+        shown = [texts.get("crisis.intro"), block, texts.get("crisis.other_country"), texts.get("crisis.outro")]
+        assert len("\n\n".join(shown).encode()) <= WECHAT_BYTES, country
+        for key, i in with_lines(language):
+            if key.startswith("safety."):
+                said = [texts.get(key, i, lines=block), texts.get("handoff.queued")]
+                assert len("\n\n".join(said).encode()) <= WECHAT_BYTES, f"{key} in {country}"
 
 
 @BOTH
