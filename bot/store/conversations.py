@@ -176,3 +176,11 @@ async def get_note(tx: Transaction, id: int) -> str:  # noqa: A002
     """The last hand-back note; empty if there is none."""
     value = await tx.connection.scalar(select(conversation.c.note).where(conversation.c.id == id))
     return tx.cipher.open(value) if value else ""
+
+
+async def fences(tx: Transaction, ids: Iterable[int]) -> dict[int, int]:
+    """The fences of conversations as they stand."""
+    rows = await tx.connection.execute(
+        select(conversation.c.id, conversation.c.fence).where(conversation.c.id.in_(list(ids)))
+    )
+    return {row.id: row.fence for row in rows}

@@ -137,7 +137,7 @@ async def claim(tx: Transaction, id: int, counsellor: str, lease: timedelta) -> 
             counsellor=counsellor,
             claimed_at=tx.now,
             lease_until=tx.now + lease,
-            next_step_at=tx.now + lease,
+            next_step_at=tx.now + lease / 2,
         )
         .returning(handoff.c.id)
     )

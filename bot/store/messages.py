@@ -230,3 +230,19 @@ async def forget(tx: Transaction, ids: Iterable[int]) -> None:
     """Remove messages that were written and never left."""
     if rows := list(ids):
         await tx.connection.execute(message.delete().where(message.c.id.in_(rows)))
+
+
+async def finish_pending(tx: Transaction, conversation_id: int) -> None:
+    """Mark everything that waits in a conversation as handled: one text answers it all."""
+    await tx.connection.execute(
+        update(message)
+        .where(message.c.conversation_id == conversation_id, message.c.state == PENDING)
+        .values(state=DONE)
+    )
+
+
+async def every(tx: Transaction, conversation_id: int) -> list[Stored]:
+    """A whole conversation, oldest first."""
+    query = select(message).where(message.c.conversation_id == conversation_id)
+    rows = await tx.connection.execute(query.order_by(message.c.seq.is_(None), message.c.seq, message.c.id))
+    return [_read(tx, row) for row in rows]

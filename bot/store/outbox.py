@@ -17,9 +17,9 @@ from sqlalchemy import Row, and_, bindparam, func, insert, or_, select, update
 
 from adapters import Address, Button, Reply
 from bot.store import conversations, messages
-from bot.store.schema import handoff, message, outbox
+from bot.store.schema import message, outbox
 from bot.store.store import Transaction
-from bot.store.wake import OUTBOX
+from bot.store.wake import OUTBOX, page
 
 
 class Kind(StrEnum):
@@ -79,6 +79,7 @@ class Claimed:
     attempts: int
     counsellor: str | None
     handoff_id: int | None
+    created_at: datetime
 
 
 async def add(tx: Transaction, outgoing: Sequence[Outgoing]) -> None:
@@ -162,8 +163,8 @@ async def claim(
     candidates = {row.id: row.conversation_id for row in found}
     if not candidates:
         return []
-    # Conversations are locked before their rows, here as everywhere, so that no two transactions wait for each other; and
-    # a counsellor's claim, which raises the fence under the same lock, is either seen here or comes after this commit.
+    # Conversations are locked before their rows, here as everywhere, so that no two transactions wait for each other;
+    # and a counsellor's claim, which raises the fence under the same lock, is seen here or comes after this commit.
     held = await conversations.lock(tx, candidates.values())
     query = select(outbox).where(outbox.c.id.in_(candidates), outbox.c.state == "waiting")
     rows = (
@@ -189,6 +190,8 @@ async def _show(tx: Transaction, rows: Sequence[Row[Any]], held: Mapping[int, co
     fresh = [row for row in rows if row.message_id and row.attempts == 0]
     if fresh:
         await messages.show(tx, [(row.message_id, held[row.conversation_id].next_seq()) for row in fresh])
+        for row in fresh:
+            tx.ring(page(held[row.conversation_id].address))
         await conversations.save(tx, {row.conversation_id: held[row.conversation_id] for row in fresh}.values())
 
 
@@ -204,6 +207,7 @@ def _read(tx: Transaction, row: Row[Any]) -> Claimed:
         attempts=row.attempts + 1,
         counsellor=row.counsellor,
         handoff_id=row.handoff_id,
+        created_at=row.created_at,
     )
 
 
@@ -334,12 +338,45 @@ async def drop_for(tx: Transaction, address: Address, reason: str) -> None:
     await drop(tx, list(ids), reason)
 
 
-async def alerts_of(tx: Transaction, handoff_id: int) -> dict[str, str]:
-    """The state of the latest alert to each counsellor about a handoff."""
-    rows = await tx.connection.execute(
-        select(outbox.c.counsellor, outbox.c.state)
-        .join(handoff, handoff.c.id == outbox.c.handoff_id)
-        .where(handoff.c.id == handoff_id, outbox.c.kind == Kind.ALERT.value)
-        .order_by(outbox.c.id)
+async def drop_alerts(tx: Transaction, handoff_id: int, reason: str) -> list[str]:
+    """Nobody needs to be called any more: drop alerts that have not left. Gives the counsellors who were called."""
+    rows = (
+        await tx.connection.execute(
+            select(outbox.c.id, outbox.c.state, outbox.c.counsellor).where(
+                outbox.c.handoff_id == handoff_id, outbox.c.kind == Kind.ALERT.value
+            )
+        )
+    ).all()
+    await drop(tx, [row.id for row in rows if row.state == "waiting"], reason)
+    return sorted({row.counsellor for row in rows if row.counsellor and row.state != "waiting"})
+
+
+async def anybody_reached(tx: Transaction, handoff_id: int) -> bool:
+    """Whether any alert about a handoff has arrived anywhere. One that failed or is still waiting has not."""
+    found = await tx.connection.scalar(
+        select(func.count())
+        .select_from(outbox)
+        .where(outbox.c.handoff_id == handoff_id, outbox.c.kind == Kind.ALERT.value, outbox.c.state == "sent")
     )
-    return {row.counsellor: row.state for row in rows if row.counsellor}
+    return bool(found)
+
+
+async def somebody_is_called(tx: Transaction, handoff_id: int) -> bool:
+    """Whether an alert about a handoff has arrived or may still arrive."""
+    found = await tx.connection.scalar(
+        select(func.count())
+        .select_from(outbox)
+        .where(
+            outbox.c.handoff_id == handoff_id,
+            outbox.c.kind == Kind.ALERT.value,
+            outbox.c.state.in_(("waiting", "sending", "sent")),
+        )
+    )
+    return bool(found)
+
+
+async def about(tx: Transaction, address: Address, reference: str) -> int | None:
+    """Which handoff a message in a counsellor's chat was about, by the platform's id of it."""
+    query = select(outbox.c.handoff_id).where(outbox.c.address == str(address), outbox.c.reference == reference)
+    value: int | None = await tx.connection.scalar(query.order_by(outbox.c.id.desc()).limit(1))
+    return value

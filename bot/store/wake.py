@@ -8,10 +8,17 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 
+from adapters import Address
+
 TURNS = "turns"
 OUTBOX = "outbox"
 HANDOFFS = "handoffs"
-"""Channels. `web:<chat>` beside them wakes the pages of one visitor."""
+"""What workers wait on."""
+
+
+def page(address: Address) -> str:
+    """The channel of everybody who looks at one conversation: its user's pages and its counsellors' desks."""
+    return f"page:{address}"
 
 
 class Wake:

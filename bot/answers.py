@@ -1,0 +1,227 @@
+"""Decide what to do with a turn: relay it, run a command, stay with somebody who waits, or have an answer written."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from itertools import takewhile
+
+from adapters import Adapter, Address, Kind
+from bot.commands import Commands
+from bot.desk_chat import DeskChat
+from bot.handoff import Desks, content, label
+from bot.speak import Speaker
+from bot.store import Store, conversations, handoffs, messages, outbox, turns
+from bot.store.messages import Stored
+from bot.store.outbox import Outgoing
+from bot.turn import Outcome, Work
+from bot.wording import Wording, in_script
+from config import Language, Script, load_texts
+from engine import Level, Request, Role, Turn
+from engine.language import detect
+from engine.responder import OnText, Responder
+
+READABLE = 20_000
+"""Characters of one turn that are answered; a longer text is kept and screened, and the user is asked for less."""
+
+TYPING_AFTER = 0.4  # seconds; an answer from the library is there before
+TYPING_EVERY = 4.0
+_ROLE = {messages.USER: Role.USER, messages.COUNSELLOR: Role.COUNSELLOR}
+
+
+class Answers:
+    """Makes the outcome of each turn. Call it with the turn's work."""
+
+    def __init__(
+        self,
+        store: Store,
+        responder: Responder,
+        wording: Wording,
+        speaker: Speaker,
+        desks: Desks,
+        commands: Commands,
+        desk_chat: DeskChat,
+        adapters: Mapping[str, Adapter],
+        gather: bool,
+    ) -> None:
+        self._store = store
+        self._responder = responder
+        self._wording = wording
+        self._speaker = speaker
+        self._desks = desks
+        self._commands = commands
+        self._desk_chat = desk_chat
+        self._adapters = adapters
+        self._gather = gather
+
+    async def __call__(self, work: Work) -> Outcome:
+        """What is to be done with the oldest pending messages."""
+        first = work.pending[0]
+        if counsellor := self._desks.counsellor_at(work.person.address):
+            return await self._desk_chat.answer(counsellor, work.person, first)
+        if work.claim.attempts >= turns.MAX_ATTEMPTS:
+            return self._fixed(work, [first], "busy")
+        if first.kind in (Kind.COMMAND, Kind.ACTION, Kind.ARRIVED, Kind.LEFT):
+            return Outcome([first.id], apply=self._commands.handler(first))
+        if work.person.holder == conversations.HUMAN:
+            return await self._relay(work)
+        if first.kind is not Kind.TEXT and not first.text.strip():
+            key = f"media.{first.kind.value}"
+            return self._fixed(work, [first], key if self._has(key) else "media.other")
+        taken = list(takewhile(lambda m: m.text.strip() and m.kind is Kind.TEXT, work.pending)) if self._gather else []
+        return await self._talk(work, taken or [first])
+
+    async def _talk(self, work: Work, taken: list[Stored]) -> Outcome:
+        text = "\n".join(m.text for m in taken).strip()
+        if not text:
+            return self._fixed(work, taken, "input.empty")
+        if work.person.holder == conversations.WAITING:
+            async with self._store.reading() as tx:
+                handoff = await handoffs.open_of(tx, work.person.id)
+            if handoff and handoff.rank > 0:
+                return self._stay(work, taken, handoff.level)
+        if len(text) > READABLE:
+            return self._fixed(work, taken, "input.too_long", limit=READABLE)
+        if detect(text) is None and any(c.isalpha() for c in text) and not work.person.language_chosen:
+            return self._fixed(work, taken, "input.unsupported_language", lines=self._wording.lines_for(work.person))
+        return await self._reply(work, taken, text)
+
+    async def _reply(self, work: Work, taken: list[Stored], text: str) -> Outcome:
+        person = work.person
+        language = self._wording.language_of(person)
+        async with self._store.reading() as tx:
+            note = await conversations.get_note(tx, person.id)
+        request = Request(
+            text=text,
+            language=language,
+            script=person.script if language is Language.ZH else Script.LATIN,
+            history=_history(work, taken),
+            level=person.level,
+            conversation=str(person.id),
+            note=note,
+        )
+        async with self._typing(person.address):
+            answer = await self._responder.answer(request, self._drafts(work))
+        written = in_script(answer.text, request.script)
+        parts = self._speaker.parts(person.address, written)
+        return Outcome(
+            [m.id for m in taken],
+            [
+                Outgoing(
+                    conversation_id=person.id,
+                    address=person.address,
+                    kind=outbox.Kind.REPLY,
+                    text=part,
+                    author=messages.BOT,
+                    fence=person.fence,
+                    generator=answer.generator,
+                )
+                for part, _ in parts
+            ],
+        )
+
+    def _drafts(self, work: Work) -> OnText | None:
+        """Shows the beginning of an answer where the platform can, as long as the conversation is still the bot's."""
+        adapter = self._adapters.get(work.person.address.platform)
+        if adapter is None or not adapter.capabilities.streaming:
+            return None
+
+        async def show(text: str) -> None:
+            async with self._store.reading() as tx:
+                fences = await conversations.fences(tx, [work.person.id])
+            if fences.get(work.person.id) == work.person.fence:
+                await adapter.draft(work.person.address, in_script(text, work.person.script))
+
+        return show
+
+    @contextlib.asynccontextmanager
+    async def _typing(self, address: Address) -> AsyncIterator[None]:
+        """Show that an answer is being written, for as long as the block runs."""
+        adapter = self._adapters.get(address.platform)
+        if adapter is None or not adapter.capabilities.typing:
+            yield
+            return
+        task = asyncio.create_task(_keep_typing(adapter, address), name="typing")
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    def _stay(self, work: Work, taken: list[Stored], level: Level) -> Outcome:
+        """Reviewed words for somebody who waits for a counsellor; none that was said lately."""
+        urge = level is Level.EMERGENCY
+        key = "handoff.staying_emergency" if urge else "handoff.staying"
+        fields = {"lines": self._wording.lines_for(work.person, level)} if urge else {}
+        choices = load_texts(self._wording.language_of(work.person)).variants(key)
+        said = {m.text for m in work.history if m.author != messages.USER}
+        texts = [self._wording.text(work.person, key, n, **fields) for n in range(choices)]
+        start = work.person.last_seq
+        text = next(
+            (t for n in range(choices) if (t := texts[(start + n) % choices]) not in said), texts[start % choices]
+        )
+        return self._outcome(work, taken, text)
+
+    def _fixed(self, work: Work, taken: list[Stored], key: str, **fields: str | int) -> Outcome:
+        return self._outcome(work, taken, self._wording.text(work.person, key, **fields))
+
+    def _outcome(self, work: Work, taken: list[Stored], text: str) -> Outcome:
+        person = work.person
+        parts = self._speaker.parts(person.address, text)
+        return Outcome(
+            [m.id for m in taken],
+            [
+                Outgoing(person.id, person.address, outbox.Kind.REPLY, part, messages.SYSTEM, fence=person.fence)
+                for part, _ in parts
+            ],
+        )
+
+    def _has(self, key: str) -> bool:
+        return key in load_texts(Language.EN).keys()  # noqa: SIM118
+
+    async def _relay(self, work: Work) -> Outcome:
+        """Pass the user's words on to the counsellor's chat. The console shows them by itself."""
+        taken = list(
+            takewhile(lambda m: m.kind not in (Kind.COMMAND, Kind.ACTION, Kind.ARRIVED, Kind.LEFT), work.pending)
+        )
+        async with self._store.reading() as tx:
+            handoff = await handoffs.open_of(tx, work.person.id)
+        counsellor = self._desks.roster.counsellor(handoff.counsellor or "") if handoff else None
+        address = self._desks.talk_address(counsellor) if counsellor else None
+        if not (handoff and counsellor and address):
+            return Outcome([m.id for m in taken])
+        words = load_texts(counsellor.languages[0])
+        return Outcome(
+            [m.id for m in taken],
+            [
+                Outgoing(
+                    conversation_id=work.person.id,
+                    address=address,
+                    kind=outbox.Kind.RELAY,
+                    text=part,
+                    counsellor=counsellor.id,
+                    handoff_id=handoff.id,
+                    transcript=False,
+                )
+                for m in taken
+                for part, _ in self._speaker.parts(
+                    address, words.get("desk.relay", name=label(words, work.person), text=content(words, m))
+                )
+            ],
+        )
+
+
+async def _keep_typing(adapter: Adapter, address: Address) -> None:
+    await asyncio.sleep(TYPING_AFTER)
+    while True:
+        with contextlib.suppress(Exception):
+            await adapter.typing(address)
+        await asyncio.sleep(TYPING_EVERY)
+
+
+def _history(work: Work, taken: list[Stored]) -> tuple[Turn, ...]:
+    """Earlier talk as the engine takes it: without what is being answered now, and without what was pressed or sent."""
+    now = {m.id for m in taken}
+    return tuple(
+        Turn(_ROLE.get(m.author, Role.ASSISTANT), m.text)
+        for m in work.history
+        if m.id not in now and m.kind is Kind.TEXT and m.text
+    )

@@ -1,0 +1,175 @@
+"""Delivery: claims outbox rows, sends them through their adapter, and records what became of each.
+
+One loop, like turns: a transaction records finished sends and claims the next; sends run side by side, one at a time
+for each address. A row that is `sending` when its process dies has an unknown outcome: alerts and crisis texts are sent
+again, anything else is left as unknown rather than said twice.
+"""
+
+import asyncio
+import contextlib
+import random
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from adapters import Adapter, Blocked, OutcomeUnknown, Rejected, Retryable, WindowClosed
+from bot.handoff import Handoffs
+from bot.store import OUTBOX, Store, Transaction, conversations, outbox
+from bot.store.outbox import Attempts, Claimed, Outcome
+
+log = structlog.get_logger(__name__)
+SENT = Counter("psyllm_deliveries", "Sends, by platform, kind and outcome", ["platform", "kind", "outcome"])
+WAITED = Histogram(
+    "psyllm_delivery_seconds",
+    "From writing a text to its confirmation by the platform, by kind",
+    ["kind"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+)
+
+BACK_OFF = 1.0  # seconds, doubled at each attempt
+BACK_OFF_LIMIT = 60.0
+SEND_TIMEOUT = 30.0
+BATCH = 100
+
+
+class Delivery:
+    """Sends for the adapters that run in this process, by platform."""
+
+    def __init__(
+        self,
+        store: Store,
+        adapters: Mapping[str, Adapter],
+        handoffs: Handoffs,
+        lease_seconds: float,
+        poll_seconds: float,
+    ) -> None:
+        self._store = store
+        self._adapters = adapters
+        self._handoffs = handoffs
+        self._lease = timedelta(seconds=max(lease_seconds, SEND_TIMEOUT + 5))
+        self._poll = poll_seconds
+        self._owner = uuid.uuid4().hex
+        self._tasks: dict[asyncio.Task[Outcome], Claimed] = {}
+        self._recovered_at = 0.0
+
+    async def run(self) -> None:
+        """Work until cancelled. A send under way at that moment is finished and recorded."""
+        try:
+            while True:
+                try:
+                    await self.step()
+                    await self._rest()
+                except Exception as error:
+                    log.error("delivery.step_failed", error=type(error).__name__)
+                    await asyncio.sleep(self._poll)
+        finally:
+            await self._finish()
+
+    async def step(self) -> None:
+        """Record finished sends, claim what may leave, start sending it."""
+        done = {task: row for task, row in self._tasks.items() if task.done()}
+        outcomes = [(row, task.result()) for task, row in done.items()]
+        async with self._store.transaction() as tx:
+            await self._recover(tx)
+            await outbox.record(tx, [outcome for _, outcome in outcomes])
+            for row, outcome in outcomes:
+                if outcome.state == "failed":
+                    await self._give_up(tx, row, outcome)
+                elif outcome.state == "waiting" and outcome.due_at is None and row.attempts == 1:
+                    await self._tell_held(tx, row)
+            free = BATCH - len(self._tasks) + len(done)
+            open_now = frozenset(
+                f"{a.platform}:{a.account}:{chat}" for a in self._adapters.values() for chat in a.sendable_now()
+            )
+            rows = await outbox.claim(tx, self._owner, self._adapters, free, self._lease, open_now) if free else []
+        for task in done:
+            del self._tasks[task]
+        for row in rows:
+            task = asyncio.create_task(self._send(row), name="send")
+            task.add_done_callback(lambda _: self._store.wake.ring(OUTBOX))
+            self._tasks[task] = row
+
+    async def _send(self, row: Claimed) -> Outcome:
+        """Send one row; never raises."""
+        adapter = self._adapters[row.address.platform]
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                sent = await adapter.send(row.address, row.reply)
+        except Retryable as error:
+            outcome = self._again(row, str(error), error.retry_after)
+        except WindowClosed as error:
+            outcome = Outcome(row.id, "waiting", str(error), due_at=None)
+        except Blocked:
+            outcome = Outcome(row.id, "failed", "blocked")
+        except Rejected as error:
+            outcome = Outcome(row.id, "failed", str(error))
+        except OutcomeUnknown as error:
+            outcome = self._unknown(row, str(error))
+        except Exception as error:
+            log.error("delivery.send_failed", platform=row.address.platform, error=type(error).__name__)
+            outcome = self._unknown(row, type(error).__name__)
+        else:
+            outcome = Outcome(row.id, "sent", reference=sent.reference)
+            WAITED.labels(row.kind.value).observe(max(0.0, (self._store.clock() - row.created_at).total_seconds()))
+        SENT.labels(row.address.platform, row.kind.value, outcome.state).inc()
+        return outcome
+
+    def _again(self, row: Claimed, reason: str, after: float | None) -> Outcome:
+        limit = Attempts.SAFETY if row.kind.repeats else Attempts.ORDINARY
+        if row.attempts >= limit:
+            return Outcome(row.id, "failed", reason)
+        if after is None:
+            after = min(BACK_OFF * 2 ** (row.attempts - 1), BACK_OFF_LIMIT) * random.uniform(0.8, 1.2)  # noqa: S311
+        return Outcome(row.id, "waiting", reason, due_at=self._store.clock() + timedelta(seconds=after))
+
+    def _unknown(self, row: Claimed, reason: str) -> Outcome:
+        return self._again(row, reason, None) if row.kind.repeats else Outcome(row.id, "unknown", reason)
+
+    async def _give_up(self, tx: Transaction, row: Claimed, outcome: Outcome) -> None:
+        """A text that will never arrive: whoever relies on it is told. `tx` recorded the failure already."""
+        if outcome.reason == "blocked":
+            await outbox.drop_for(tx, row.address, "blocked")
+        person = (await conversations.lock(tx, [row.conversation_id])).get(row.conversation_id)
+        if person is None:
+            return
+        if row.address == person.address:
+            person.blocked_at = tx.now if outcome.reason == "blocked" else person.blocked_at
+            await conversations.save_persons(tx, [person])
+            await self._handoffs.tell_unreachable(tx, person, "blocked" if outcome.reason == "blocked" else "failed")
+        elif row.kind is outbox.Kind.ALERT and row.handoff_id:
+            await self._handoffs.call_next(tx, row.handoff_id)
+
+    async def _tell_held(self, tx: Transaction, row: Claimed) -> None:
+        """A text is held until the user writes again: a counsellor who is with them should know."""
+        person = await conversations.get(tx, row.conversation_id)
+        if person and row.address == person.address:
+            await self._handoffs.tell_unreachable(tx, person, "window_closed")
+
+    async def _recover(self, tx: Transaction) -> None:
+        """Take back rows whose sender died."""
+        if self._store.clock().timestamp() - self._recovered_at < self._poll:
+            return
+        self._recovered_at = self._store.clock().timestamp()
+        again = [Outcome(row.id, "waiting", "its sender died", tx.now) for row in await outbox.lapsed(tx, repeat=True)]
+        lost = [Outcome(row.id, "unknown", "its sender died") for row in await outbox.lapsed(tx, repeat=False)]
+        await outbox.record(tx, again + lost)
+
+    async def _rest(self) -> None:
+        async with self._store.reading() as tx:
+            due = await outbox.next_due(tx, self._adapters)
+            seconds = (due - tx.now).total_seconds() if due and len(self._tasks) < BATCH else self._poll
+        await self._store.wake.wait(OUTBOX, min(max(seconds, 0.005), self._poll))
+
+    async def _finish(self) -> None:
+        """Let sends under way end, and record them: otherwise they would count as unknown."""
+        if not self._tasks:
+            return
+        with contextlib.suppress(Exception, asyncio.CancelledError):
+            await asyncio.wait(self._tasks, timeout=5)
+            async with self._store.transaction() as tx:
+                await outbox.record(tx, [task.result() for task in self._tasks if task.done()])
+        for task in self._tasks:
+            task.cancel()

@@ -1,0 +1,126 @@
+"""A counsellor's private chat with the bot: take cases by button, talk by writing, /release, /cases.
+
+What changes a conversation happens in the commit that marks the counsellor's message as handled, so nothing is done
+twice. Only a claim has its own commit (it may wait for a send under way); claiming again what one holds is harmless.
+"""
+
+from dataclasses import dataclass
+
+from adapters import Address, Button, Kind
+from bot.desk import Desk, DeskError
+from bot.handoff import content, label, waited
+from bot.speak import Buttons, Speaker
+from bot.store import Store, Transaction, handoffs, outbox
+from bot.store.conversations import Conversation
+from bot.store.handoffs import Handoff
+from bot.store.messages import Stored
+from bot.turn import Outcome
+from config import Counsellor, Texts, load_texts
+
+DEFAULT_OUTCOME = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a counsellor wrote, and where to answer."""
+
+    counsellor: Counsellor
+    words: Texts
+    address: Address
+    chat_id: int  # the id of the desk's own conversation
+    message: Stored
+
+
+class DeskChat:
+    """Handles what counsellors write in their private chats."""
+
+    def __init__(self, store: Store, desk: Desk, speaker: Speaker) -> None:
+        self._store = store
+        self._desk = desk
+        self._speaker = speaker
+
+    async def answer(self, counsellor: Counsellor, person: Conversation, message: Stored) -> Outcome:
+        """The outcome of one message of a counsellor."""
+        said = _Said(counsellor, load_texts(counsellor.languages[0]), person.address, person.id, message)
+        name, _, argument = message.text.partition(" ")
+        if message.kind not in (Kind.COMMAND, Kind.ACTION):
+            return Outcome([message.id], apply=lambda tx, _: self._talk(tx, said))
+        if name == "claim" and argument.isdigit():
+            return await self._claim(said, int(argument))
+        if name == "release":
+            return Outcome([message.id], apply=lambda tx, _: self._release(tx, said, argument))
+        if name == "cases":
+            return Outcome([message.id], apply=lambda tx, _: self._cases(tx, said))
+        return self._tell(said, said.words.get("desk.help"))
+
+    async def _claim(self, said: _Said, handoff_id: int) -> Outcome:
+        result = await self._desk.claim(handoff_id, said.counsellor.id)
+        if result.won:
+            return Outcome([said.message.id])  # the claim's own commit told them
+        if result.handoff is None or not result.holder:
+            return self._tell(said, said.words.get("desk.no_case"))
+        return self._tell(said, said.words.get("desk.too_late", name=result.holder))
+
+    def _tell(self, said: _Said, text: str) -> Outcome:
+        async def apply(tx: Transaction, _: Conversation) -> None:
+            await self._write(tx, said, text)
+
+        return Outcome([said.message.id], apply=apply)
+
+    async def _write(self, tx: Transaction, said: _Said, text: str, buttons: Buttons = ()) -> None:
+        await self._speaker.to_desk(
+            tx, said.chat_id, said.address, outbox.Kind.NOTICE, text, counsellor=said.counsellor.id, buttons=buttons
+        )
+
+    async def _talk(self, tx: Transaction, said: _Said) -> None:
+        """Relay to the person meant: the one whose message is replied to, else the only one."""
+        found = await self._meant(tx, said)
+        if found is None:
+            many = len(await handoffs.held_by(tx, said.counsellor.id)) > 1
+            await self._write(tx, said, said.words.get("desk.many_cases" if many else "desk.no_case"))
+            return
+        text = content(said.words, said.message)
+        try:
+            await self._desk.say_within(tx, found.id, said.counsellor.id, text)
+        except DeskError as error:
+            await self._write(tx, said, said.words.get(f"desk.{error.key}", **error.fields))
+
+    async def _release(self, tx: Transaction, said: _Said, note: str) -> None:
+        found = await self._meant(tx, said)
+        if found is None:
+            many = len(await handoffs.held_by(tx, said.counsellor.id)) > 1
+            await self._write(tx, said, said.words.get("desk.many_cases" if many else "desk.no_case"))
+            return
+        try:
+            await self._desk.release_within(tx, found.id, said.counsellor.id, note, DEFAULT_OUTCOME)
+        except DeskError as error:
+            await self._write(tx, said, said.words.get(f"desk.{error.key}", **error.fields))
+        else:
+            await self._write(tx, said, said.words.get("desk.released"))
+
+    async def _meant(self, tx: Transaction, said: _Said) -> Handoff | None:
+        if said.message.reply_to:
+            meant = await outbox.about(tx, said.address, said.message.reply_to)
+            return await handoffs.get(tx, meant) if meant else None
+        held = await handoffs.held_by(tx, said.counsellor.id)
+        return held[0] if len(held) == 1 else None
+
+    async def _cases(self, tx: Transaction, said: _Said) -> None:
+        lines, buttons = [], []
+        for handoff, person in await self._desk.queue_within(tx):
+            name = label(said.words, person)
+            line = said.words.get(
+                "desk.case_line",
+                level=said.words.get(f"level.{handoff.level.value}"),
+                category=said.words.get(f"category.{handoff.category.value if handoff.category else 'other'}"),
+                name=name,
+                platform=said.words.get(f"platform.{person.address.platform}"),
+                waited=waited(said.words, tx.now - handoff.created_at),
+            )
+            if handoff.state == handoffs.CLAIMED:
+                line += " · " + said.words.get("desk.claimed_by", name=self._desk.name(handoff.counsellor))
+            else:
+                buttons.append((Button(f"{said.words.get('button.claim')} {name}", f"claim {handoff.id}"),))
+            lines.append(line)
+        text = "\n".join(lines) or said.words.get("desk.queue_empty")
+        await self._write(tx, said, text, tuple(buttons[:20]))

@@ -1,0 +1,92 @@
+"""Persons: what is kept about somebody, and how it goes away."""
+
+from typing import Any
+
+from sqlalchemy import delete, exists, select, update
+
+from bot.store import handoffs, messages
+from bot.store.conversations import Conversation
+from bot.store.schema import conversation, handoff, message, outbox, person, view
+from bot.store.store import Transaction
+
+
+async def erase_history(tx: Transaction, of: Conversation) -> None:
+    """Delete what was said, and mark the rest to go as soon as the last word to the person has left. Changes `of`."""
+    for table in (outbox, handoff, view, message):
+        await tx.connection.execute(delete(table).where(table.c.conversation_id == of.id))
+    await tx.connection.execute(update(conversation).where(conversation.c.id == of.id).values(note=None))
+    of.erase_at_close = True
+
+
+async def sweep(tx: Transaction) -> int:
+    """Delete persons who asked for it and for whom nothing is open or on its way any more. Gives their number."""
+    unfinished = (
+        select(conversation.c.id)
+        .where(
+            conversation.c.person_id == person.c.id,
+            exists().where(handoff.c.conversation_id == conversation.c.id, handoff.c.state != handoffs.CLOSED)
+            | exists().where(outbox.c.conversation_id == conversation.c.id, outbox.c.state.in_(("waiting", "sending")))
+            | exists().where(message.c.conversation_id == conversation.c.id, message.c.state == messages.PENDING),
+        )
+        .exists()
+    )
+    result = await tx.connection.execute(
+        delete(person).where(person.c.erase_at_close, ~unfinished).returning(person.c.id)
+    )
+    return len(result.all())
+
+
+async def erase(tx: Transaction, person_id: int) -> bool:
+    """Delete a person and everything about them now. False if there is no such person."""
+    result = await tx.connection.execute(delete(person).where(person.c.id == person_id).returning(person.c.id))
+    return result.one_or_none() is not None
+
+
+async def export(tx: Transaction, person_id: int) -> dict[str, Any] | None:
+    """Everything kept about a person, readable, as JSON values. None if there is no such person."""
+    row = (await tx.connection.execute(select(person).where(person.c.id == person_id))).one_or_none()
+    if row is None:
+        return None
+    talks = await tx.connection.execute(select(conversation).where(conversation.c.person_id == person_id))
+    return {
+        "person": {k: _plain(v) for k, v in row._mapping.items()},
+        "conversations": [await _export_conversation(tx, talk.id, talk.address) for talk in talks],
+    }
+
+
+async def _export_conversation(tx: Transaction, conversation_id: int, address: str) -> dict[str, Any]:
+    said = await messages.every(tx, conversation_id)
+    judged = await messages.assessments(tx, [m.id for m in said])
+    opened = await tx.connection.scalars(select(handoff.c.id).where(handoff.c.conversation_id == conversation_id))
+    return {
+        "address": address,
+        "messages": [
+            {
+                "at": m.at.isoformat(),
+                "author": m.author,
+                "kind": m.kind.value,
+                "text": m.text,
+                "level": judged[m.id].level.value if m.id in judged else None,
+            }
+            for m in said
+        ],
+        "handoffs": [await _export_handoff(tx, i) for i in opened.all()],
+    }
+
+
+async def _export_handoff(tx: Transaction, handoff_id: int) -> dict[str, Any]:
+    found = await handoffs.get(tx, handoff_id)
+    assert found is not None
+    return {
+        "opened": found.created_at.isoformat(),
+        "level": found.level.value,
+        "outcome": found.outcome,
+        "record": [
+            {"at": e.at.isoformat(), "actor": e.actor, "event": e.event, "detail": e.detail}
+            for e in await handoffs.events(tx, handoff_id)
+        ],
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value

@@ -1,0 +1,188 @@
+"""Turns: the worker that takes conversations with something pending, has them answered, and writes the answers down.
+
+One loop: a transaction records what finished and claims what is due; between transactions answers are made side by
+side. So conversations never wait for each other, and a slow model holds up nobody but the one it is answering.
+"""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from bot.store import HANDOFFS, TURNS, Store, Transaction, conversations, messages, outbox, turns
+from bot.store.conversations import Conversation
+from bot.store.messages import Stored
+from bot.store.outbox import Outgoing
+from bot.store.turns import Claim
+
+log = structlog.get_logger(__name__)
+IN_PROGRESS = Gauge("psyllm_turns_in_progress", "Turns being answered")
+FAILED = Counter("psyllm_turns_failed", "Turns that ended in an unexpected fault and are tried again")
+
+RETRY_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A claimed conversation with what is to be handled and what was said before, oldest first."""
+
+    claim: Claim
+    person: Conversation
+    pending: list[Stored]
+    history: list[Stored]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a turn came to: the messages it handled, what is to leave, and what else happens in the same commit."""
+
+    handled: list[int]
+    outgoing: list[Outgoing] = field(default_factory=list)
+    apply: Callable[[Transaction, Conversation], Awaitable[None]] | None = None
+
+
+Answerer = Callable[[Work], Coroutine[Any, Any, Outcome]]
+
+
+class Turns:
+    """Claims conversations and has `answer` make their outcomes."""
+
+    def __init__(
+        self, store: Store, answer: Answerer, history: int, concurrency: int, lease_seconds: float, poll_seconds: float
+    ) -> None:
+        self._store = store
+        self._answer = answer
+        self._history = history
+        self._concurrency = concurrency
+        self._lease = timedelta(seconds=lease_seconds)
+        self._poll = poll_seconds
+        self._owner = uuid.uuid4().hex
+        self._tasks: dict[asyncio.Task[Outcome], Work] = {}
+        self._fences_moved = False
+
+    async def run(self) -> None:
+        """Work until cancelled; what was under way is then left to another process, or to the next start."""
+        stop_listening = self._store.wake.listen(self._heard)
+        renewing = asyncio.create_task(self._renew(), name="turns-renew")
+        try:
+            while True:
+                with contextlib.suppress(Exception):
+                    await self._rest()
+                try:
+                    await self.step()
+                except Exception as error:
+                    log.error("turns.step_failed", error=type(error).__name__)
+                    await asyncio.sleep(self._poll)
+        finally:
+            stop_listening()
+            for task in [renewing, *self._tasks]:
+                task.cancel()
+            await asyncio.gather(renewing, *self._tasks, return_exceptions=True)
+
+    def _heard(self, channel: str) -> None:
+        if channel == HANDOFFS:
+            self._fences_moved = True
+            self._store.wake.ring(TURNS)
+
+    async def step(self) -> None:
+        """Record what finished, claim what is due, start answering it."""
+        done = {task: work for task, work in self._tasks.items() if task.done()}
+        async with self._store.transaction() as tx:
+            await self._record(tx, done)
+            claims = await turns.claim(tx, self._owner, self._concurrency - len(self._tasks) + len(done), self._lease)
+            works = await self._load(tx, claims)
+        for task in done:
+            del self._tasks[task]
+        for work in works:
+            task = asyncio.create_task(self._answer(work), name="turn")
+            task.add_done_callback(lambda _: self._store.wake.ring(TURNS))
+            self._tasks[task] = work
+        IN_PROGRESS.set(len(self._tasks))
+        if self._fences_moved:
+            self._fences_moved = False
+            await self._drop_overtaken()
+
+    async def _load(self, tx: Transaction, claims: list[Claim]) -> list[Work]:
+        if not claims:
+            return []
+        ids = [c.conversation_id for c in claims]
+        people = await conversations.lock(tx, ids)
+        pending = await messages.pending(tx, ids)
+        recent = await messages.recent(tx, ids, self._history + 8)
+        idle = [c for c in claims if not pending.get(c.conversation_id)]
+        await turns.release(tx, idle)
+        return [
+            Work(c, people[c.conversation_id], pending[c.conversation_id], recent.get(c.conversation_id, []))
+            for c in claims
+            if pending.get(c.conversation_id)
+        ]
+
+    async def _record(self, tx: Transaction, done: dict[asyncio.Task[Outcome], Work]) -> None:
+        """Write outcomes. One that was overtaken (lease lapsed, conversation changed hands) leaves no trace."""
+        if not done:
+            return
+        mine = await turns.owned(tx, [work.claim for work in done.values()])
+        people = await conversations.lock(tx, mine)
+        good: list[tuple[Work, Outcome]] = []
+        for task, work in done.items():
+            if work.claim.conversation_id in people and (outcome := _result(task)):
+                good.append((work, outcome))
+        written = [
+            (work, outcome)
+            for work, outcome in good
+            if outcome.apply or people[work.claim.conversation_id].fence == work.person.fence
+        ]
+        await outbox.add(tx, [o for _, outcome in written for o in outcome.outgoing])
+        await messages.finish(tx, [i for _, outcome in written for i in outcome.handled])
+        for work, outcome in written:
+            if outcome.apply:
+                person = people[work.claim.conversation_id]
+                await outcome.apply(tx, person)
+                await conversations.save(tx, [person])
+                await conversations.save_persons(tx, [person])
+        ended = [work for work, _ in good]
+        await turns.release(tx, [work.claim for work in ended])
+        failed = [w.claim for w in done.values() if w.claim.conversation_id in people and w not in ended]
+        await turns.release(tx, failed, again_at=tx.now + timedelta(seconds=RETRY_SECONDS))
+
+    async def _drop_overtaken(self) -> None:
+        """Stop writing answers for conversations that changed hands meanwhile."""
+        ids = [work.claim.conversation_id for work in self._tasks.values()]
+        async with self._store.reading() as tx:
+            fences = await conversations.fences(tx, ids)
+        for task, work in self._tasks.items():
+            if fences.get(work.claim.conversation_id) != work.person.fence:
+                task.cancel()
+
+    async def _rest(self) -> None:
+        """Wait until something finished, something new is due, or the safety net's time has come."""
+        async with self._store.reading() as tx:
+            due = await turns.next_due(tx)
+            seconds = (due - tx.now).total_seconds() if due and len(self._tasks) < self._concurrency else self._poll
+        await self._store.wake.wait(TURNS, min(max(seconds, 0.005), self._poll))
+
+    async def _renew(self) -> None:
+        """Keep the leases of slow answers."""
+        while True:
+            await asyncio.sleep(self._lease.total_seconds() / 3)
+            with contextlib.suppress(Exception):
+                async with self._store.transaction() as tx:
+                    ids = [work.claim.conversation_id for work in self._tasks.values()]
+                    await turns.renew(tx, self._owner, ids, self._lease)
+
+
+def _result(task: asyncio.Task[Outcome]) -> Outcome | None:
+    """The outcome of a finished task; None if it failed. The fault is counted and named, never its text."""
+    if task.cancelled():
+        return Outcome(handled=[])
+    if error := task.exception():
+        FAILED.inc()
+        log.error("turns.answer_failed", error=type(error).__name__)
+        return None
+    return task.result()

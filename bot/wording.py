@@ -1,0 +1,69 @@
+"""The bot's fixed words to one person: reviewed texts in their language and script, with the right crisis lines."""
+
+from dataclasses import dataclass
+
+from adapters import Button
+from bot.store.conversations import Conversation
+from config import CrisisLine, CrisisLines, Language, Script, load_texts
+from engine import About, Assessment, Level
+from engine.language import to_script
+
+LINES_SHOWN = 3
+"""Crisis lines of a country that a text names beside the emergency numbers: a person in distress reads no long list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """Reads texts and lines for a person. `language` and `country` are used while the person's own are not known."""
+
+    lines: CrisisLines
+    language: Language
+    country: str
+
+    def language_of(self, person: Conversation) -> Language:
+        """The person's language, or the operator's default."""
+        return person.language or self.language
+
+    def text(self, person: Conversation, key: str, variant: int = 0, /, **fields: str | int) -> str:
+        """The text at `key` in the person's language and script."""
+        return in_script(load_texts(self.language_of(person)).get(key, variant, **fields), person.script)
+
+    def button(self, person: Conversation, key: str, action: str) -> Button:
+        """A button whose label is the text at `key`."""
+        return Button(self.text(person, key), action)
+
+    def safety(self, person: Conversation, found: Assessment) -> str:
+        """The reviewed safety text for an assessment at URGENT or EMERGENCY."""
+        if found.about is About.OTHER:
+            key = f"safety.other_person.{found.level.value}"
+        else:
+            key = f"safety.{found.level.value}.{found.category.value if found.category else 'other'}"
+        return self.text(person, key, lines=self.lines_for(person, found.level))
+
+    def crisis(self, person: Conversation) -> str:
+        """The crisis lines of the person's country, as /crisis shows them."""
+        parts = [self.text(person, "crisis.intro"), self.lines_for(person, Level.EMERGENCY)]
+        if person.country is None:
+            parts.append(self.text(person, "crisis.other_country"))
+        return "\n\n".join([*parts, self.text(person, "crisis.outro")])
+
+    def lines_for(self, person: Conversation, level: Level = Level.URGENT) -> str:
+        """The numbers for a person, one a line. The emergency numbers come first when there is no time to lose."""
+        country = person.country or self.country
+        if country not in self.lines.countries():
+            country = self.country
+        emergency = [self._line(person, line) for line in self.lines.of(country, "emergency")]
+        crisis = [self._line(person, line) for line in self.lines.of(country, "crisis")[:LINES_SHOWN]]
+        return "\n".join(emergency + crisis if level is Level.EMERGENCY else crisis + emergency)
+
+    def _line(self, person: Conversation, line: CrisisLine) -> str:
+        language = self.language_of(person)
+        fields = {"name": line.name[language], "number": line.number}
+        if line.kind == "crisis":
+            fields["hours"] = line.hours[language]
+        return self.text(person, f"line.{line.kind}", **fields)
+
+
+def in_script(text: str, script: Script) -> str:
+    """A reviewed text in the reader's script."""
+    return to_script(text, script) if script is Script.HANT else text
