@@ -167,7 +167,7 @@ class Connection:
             await self._write(frames.lines(new[start : start + _BATCH]))
         self._recent.clear()
         self._recent.extend(line.id for line in shown[-OVERLAP:])
-        return any(line.author in ("bot", "counsellor") for line in new)
+        return any(line.author != "user" for line in new)
 
     async def _write(self, frame: dict[str, Any]) -> None:
         """Raises WebSocketDisconnect if the page is gone."""

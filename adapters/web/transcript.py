@@ -12,9 +12,9 @@ from adapters.base import Address, Button
 class Shown:
     """One line of a conversation as its user may see it.
 
-    `id` grows within the conversation. `author` is user, bot, counsellor or system; `name` is a counsellor's name.
-    `key` is the key of the Message, for what the user sent. A command's text is as it was typed, with the slash; a
-    pressed button is shown by its label, or left out.
+    `id` grows within the conversation. `author` is user, bot (an answer it wrote), system (the bot, with a fixed text)
+    or counsellor, whose name `name` is. `key` is the key of the Message, for what the user sent. A command's text is
+    as it was typed, with the slash; a pressed button is shown by its label, or left out.
     """
 
     id: int

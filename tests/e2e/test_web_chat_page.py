@@ -205,8 +205,7 @@ async def test_days_are_separated_and_old_lines_stay_in_order(
     await page.reload()
     await expect(page.locator("#log .item")).to_have_count(4)
     await expect(page.locator(".day")).to_have_count(3)
-    days = await page.locator(".day").all_inner_texts()
-    assert days[1:] == ["yesterday", "today"]
+    assert (await page.locator(".day").all_inner_texts())[1:] == ["yesterday", "today"]
 
 
 async def test_reading_above_is_not_disturbed_by_new_messages(

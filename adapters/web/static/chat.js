@@ -86,7 +86,7 @@ for (const button of document.querySelectorAll("[data-language]")) {
 function showLines(lines) {
   const follow = atBottom();
   const fresh = log.add(lines).filter((line) => line.author !== "user");
-  if (fresh.some((line) => line.author === "bot" || line.author === "counsellor")) hidePassing();
+  if (fresh.length) hidePassing();
   settle(follow, fresh.length);
 }
 

@@ -139,10 +139,10 @@ export class Log {
     who.className = "who";
     if (item.classList.contains("counsellor")) {
       who.textContent = [item.dataset.name, words["web.counsellor"]].filter(Boolean).join(" · ");
-    } else if (item.classList.contains("bot")) {
+    } else if (item.matches(".bot, .system")) {
       who.textContent = words["web.bot"] ?? "";
       who.classList.add("unseen");
-      meta.prepend(element("span", "ai", words["web.ai_label"]));
+      meta.prepend(element("span", "ai", words[item.matches(".bot") ? "web.ai_label" : "web.bot"]));
     } else if (item.classList.contains("user")) {
       who.textContent = words["web.you"] ?? "";
       who.classList.add("unseen");
