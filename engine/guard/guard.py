@@ -1,0 +1,63 @@
+"""Puts the rules together: word patterns from the rule files, and checks of a text's shape."""
+
+from functools import cache
+
+from config import CrisisLines, Language, Script, load_crisis_lines
+from engine.generators.prompt import load_words
+from engine.guard.contacts import unknown_contacts
+from engine.guard.danger import misses_danger
+from engine.guard.patterns import load_rules
+from engine.guard.plain import plain, sentences
+from engine.guard.shape import is_flooding, is_repetitive, is_wrong_language
+from engine.language import detect
+from engine.types import Request
+
+LEAK_CHARS = {Language.ZH: 16, Language.EN: 48}  # so much of the system prompt, word for word, is a leak
+SENTENCES_BEFORE_DANGER = 3  # by then an answer must have taken up a danger
+
+
+class Guard:
+    """Names the rules that a text for a user breaks. Pure and quick; any string gets a verdict."""
+
+    def __init__(self, lines: CrisisLines | None = None) -> None:
+        self._lines = lines or load_crisis_lines()
+        self._rules = load_rules()
+
+    def check(self, text: str, request: Request, final: bool = True) -> tuple[str, ...]:
+        """The names of the rules that `text` breaks; empty if it may be shown.
+
+        With `final` false the text is the beginning of an answer, which may still come to what it must say.
+        """
+        read = plain(text)
+        parts = sentences(read)
+        broken = [rule.name for rule in self._rules if any(rule.broken_by(part) for part in parts)]
+        shape = {
+            "contact": unknown_contacts(read, self._lines.knows),
+            "language": is_wrong_language(read, request),
+            "script": detect(text) == (Language.ZH, Script.HANT) and request.script == Script.HANS,
+            "repetition": is_repetitive(read, request),
+            "flooding": is_flooding(read, request.language),
+            "leak": _is_leak(read),
+            "missed_danger": (final or len(parts) >= SENTENCES_BEFORE_DANGER)
+            and misses_danger(read, request, plain(request.text)),
+        }
+        return tuple(dict.fromkeys([*broken, *(name for name, hit in shape.items() if hit)]))
+
+
+def _is_leak(text: str) -> bool:
+    """Whether a plain text holds a piece of a system prompt."""
+    return any(
+        text[start : start + size] in pieces
+        for size, pieces in _prompt_pieces().items()
+        for start in range(len(text) - size + 1)
+    )
+
+
+@cache
+def _prompt_pieces() -> dict[int, frozenset[str]]:
+    """All runs of so many characters of the system prompts, by their length."""
+    pieces = {}
+    for language, size in LEAK_CHARS.items():
+        prompt = plain(load_words(language).system)
+        pieces[size] = frozenset(prompt[start : start + size] for start in range(len(prompt) - size + 1))
+    return pieces

@@ -1,0 +1,36 @@
+"""A text in the form that the rules read: one spelling for what looks alike."""
+
+import re
+import unicodedata
+from functools import cache
+from typing import TYPE_CHECKING
+
+from config import Language, Script
+from engine.language import detect
+
+if TYPE_CHECKING:
+    from opencc import OpenCC
+
+_APOSTROPHES = str.maketrans("’‘ʼ`´", "'''''")
+_SENTENCES = re.compile(r"[^。！？!?…\n;；]+?(?:\.(?=\s|$)|[。！？!?…\n;；]|$)")
+
+
+def plain(text: str) -> str:
+    """NFKC, simplified characters, lower case, straight apostrophes, single spaces, nothing invisible."""
+    text = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).casefold()
+    text = "".join(char for char in text if unicodedata.category(char) != "Cf")
+    if detect(text) == (Language.ZH, Script.HANT):
+        text = _to_simplified().convert(text)
+    return re.sub(r"[^\S\n]+", " ", text)
+
+
+@cache
+def _to_simplified() -> "OpenCC":
+    from opencc import OpenCC  # late, as in engine.language: few need its dictionaries
+
+    return OpenCC("t2s")
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a plain text, without the blanks around them."""
+    return [found for match in _SENTENCES.finditer(text) if (found := match.group().strip())]
