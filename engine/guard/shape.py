@@ -25,16 +25,15 @@ def is_wrong_language(text: str, request: Request) -> bool:
     found = detect(text)
     if len(_FOREIGN.findall(text)) >= 2 or (found and found[0] != request.language):
         return True
-    han, words = len(_HAN.findall(text)), _LATIN_WORD.findall(text)
+    han, words = _HAN.findall(text), _LATIN_WORD.findall(text)
     if request.language == Language.ZH:
-        return (len(words) >= 5 and han < 2 * len(words)) or (
-            han >= 30 and _share(_HAN.findall(text), _COMMON_ZH) < 0.06
-        )
-    return (han >= 4 and han > len(words) / 5) or (len(words) >= 12 and _share(words, _COMMON_EN) < 0.12)
+        return (len(words) >= 5 and len(han) < 2 * len(words)) or (len(han) >= 30 and _common(han, Language.ZH) < 0.06)
+    return (len(han) >= 4 and len(han) > len(words) / 5) or (len(words) >= 12 and _common(words, Language.EN) < 0.12)
 
 
-def _share(tokens: list[str], common: frozenset[str]) -> float:
-    return sum(token in common for token in tokens) / len(tokens)
+def _common(tokens: list[str], language: Language) -> float:
+    """Which share of the tokens is common in the language."""
+    return sum(token in _COMMON[language] for token in tokens) / len(tokens)
 
 
 def is_repetitive(text: str, request: Request) -> bool:
