@@ -1,0 +1,191 @@
+"""Composition: builds every part from the settings, and runs them together until told to stop."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from adapters import Adapter
+from adapters.console import ConsoleAdapter
+from adapters.web import WebAdapter
+from bot.answers import Answers
+from bot.clock import Clock, system_clock
+from bot.commands import Commands
+from bot.delivery import Delivery
+from bot.desk import Desk
+from bot.desk_chat import DeskChat
+from bot.escalation import Escalation
+from bot.handoff import Desks, Handoffs
+from bot.intake import Intake
+from bot.speak import Speaker
+from bot.store import OUTBOX, Cipher, Store
+from bot.store.migrate import upgrade
+from bot.transcript import StoreTranscript
+from bot.turn import Turns
+from bot.wording import Wording
+from config import ConfigError, Roster, Settings, load_crisis_lines, load_roster
+from engine import Generator, Screener
+from engine.generators import make_generator
+from engine.guard import Guard
+from engine.library import load_library
+from engine.responder import Responder
+from engine.screening import load_screener
+
+log = structlog.get_logger(__name__)
+
+ROLES = ("web", "telegram", "wechat", "worker")
+"""What a process may do: serve the web chat and console, talk to a platform, handle turns and escalations."""
+
+_ROLE_OF = {"telegram": "telegram", "wechat": "wechat"}
+
+
+@dataclass(slots=True)
+class App:
+    """Every part of a running process. Build with `build`, run with `run`."""
+
+    settings: Settings
+    roles: frozenset[str]
+    store: Store
+    roster: Roster
+    adapters: dict[str, Adapter]
+    console: ConsoleAdapter
+    desk: Desk
+    intake: Intake
+    turns: Turns
+    delivery: Delivery
+    escalation: Escalation
+    responder: Responder
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The workers and adapters at work for as long as the block lasts. The store must be open."""
+        tasks = [asyncio.create_task(self.delivery.run(), name="delivery")]
+        if "worker" in self.roles:
+            await self.responder.start()
+            tasks.append(asyncio.create_task(self.turns.run(), name="turns"))
+            tasks.append(asyncio.create_task(self.escalation.run(), name="escalation"))
+        for adapter in self.adapters.values():
+            tasks.append(asyncio.create_task(_serve(adapter, self.intake), name=f"adapter-{adapter.platform}"))
+        try:
+            yield
+        finally:
+            for task in reversed(tasks):
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if "worker" in self.roles:
+                await self.responder.close()
+
+
+async def _serve(adapter: Adapter, intake: Intake) -> None:
+    """Run an adapter; one that breaks is started again, so that a fault of one platform never takes the others down."""
+    while True:
+        try:
+            await adapter.run(intake.receive)
+            return
+        except Exception as error:
+            log.error("adapter.failed", platform=adapter.platform, error=type(error).__name__)
+            await asyncio.sleep(5)
+
+
+def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
+    """The store the settings name, not opened yet."""
+    keys = settings.secret_keys.get_secret_value() if settings.secret_keys else ""
+    return Store(settings.database, Cipher.from_keys(keys), clock)
+
+
+async def prepare(store: Store) -> None:
+    """Open the store and bring its tables up to date."""
+    await store.open()
+    if await upgrade(store):
+        log.info("store.upgraded")
+
+
+def build(
+    settings: Settings,
+    roles: Sequence[str] = ROLES,
+    *,
+    store: Store | None = None,
+    screener: Screener | None = None,
+    generator: Generator | None = None,
+    extra: Sequence[Adapter] = (),
+) -> App:
+    """Put a process together. Nothing is started or opened yet.
+
+    `screener`, `generator` and `extra` adapters replace or add to what the settings name. Raises ConfigError.
+    """
+    if unknown := set(roles) - set(ROLES):
+        raise ConfigError(f"--roles: {', '.join(sorted(unknown))}: no such role; there are {', '.join(ROLES)}")
+    store = store or open_store(settings)
+    roster = load_roster(settings.handoff.roster)
+    desks = Desks(roster, _telegram_account(settings))
+    wording = Wording(load_crisis_lines(), settings.language, settings.country)
+    console = ConsoleAdapter()
+    known = [*_adapters(settings, store, desks), console, *extra]
+    adapters = {a.platform: a for a in known if _ROLE_OF.get(a.platform, "web") in roles or a in extra}
+    speaker = Speaker({a.platform: a.capabilities for a in known})
+    handoffs = Handoffs(desks, speaker, wording)
+    desk = Desk(store, desks, speaker, wording, settings.handoff.lease_seconds)
+    responder = Responder(
+        generator or make_generator(settings), load_library(), Guard(), settings.turn.reply_timeout_seconds
+    )
+    answers = Answers(
+        store,
+        responder,
+        wording,
+        speaker,
+        desks,
+        Commands(store, handoffs, speaker, wording),
+        DeskChat(store, desk, speaker),
+        adapters,
+        gather=settings.turn.gather_seconds > 0,
+    )
+    work = settings.work
+    return App(
+        settings=settings,
+        roles=frozenset(roles),
+        store=store,
+        roster=roster,
+        adapters=adapters,
+        console=console,
+        desk=desk,
+        intake=Intake(store, screener or load_screener(), handoffs, desks, settings.turn.gather_seconds, ("wechat",)),
+        turns=Turns(
+            store,
+            answers,
+            settings.turn.history_messages,
+            settings.turn.concurrency,
+            work.lease_seconds,
+            work.poll_seconds,
+        ),
+        delivery=Delivery(store, adapters, handoffs, work.lease_seconds, work.poll_seconds),
+        escalation=Escalation(
+            store, handoffs, settings.handoff.lease_seconds, settings.handoff.reassure_seconds, work.poll_seconds
+        ),
+        responder=responder,
+    )
+
+
+def _adapters(settings: Settings, store: Store, desks: Desks) -> list[Adapter]:
+    """The adapters that have credentials. Their libraries are imported only if they are used."""
+    web = WebAdapter(StoreTranscript(store, desks), country=settings.country, public_url=settings.web.public_url)
+    prefix = "page:web:web:"
+    store.wake.listen(lambda channel: web.notify(channel[len(prefix) :]) if channel.startswith(prefix) else None)
+    found: list[Adapter] = [web]
+    if settings.telegram.token:
+        from adapters.telegram import TelegramAdapter
+
+        found.append(TelegramAdapter(settings.telegram))
+    if settings.wechat.app_id:
+        from adapters.wechat import WeChatAdapter
+
+        wechat = WeChatAdapter(settings.wechat)
+        wechat.on_sendable = lambda: store.wake.ring(OUTBOX)
+        found.append(wechat)
+    return found
+
+
+def _telegram_account(settings: Settings) -> str:
+    """The bot's own id, the part of its token before the colon."""
+    return settings.telegram.token.get_secret_value().partition(":")[0] if settings.telegram.token else ""

@@ -1,0 +1,173 @@
+"""What several tests share: a platform in memory, a screener by keywords, a generator that echoes, and their App."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from adapters import Address, Capabilities, Kind, Message, NoExtras, Receive, Reply, Sent, Unit
+from bot.app import App, build
+from bot.store import Store
+from config import Settings
+from engine import Assessment, Category, Evidence, Level, Piece, Request, Turn
+
+_numbers = itertools.count(1)
+
+
+def address(chat: str = "1", platform: str = "memory") -> Address:
+    """A user's address on the platform in memory."""
+    return Address(platform, "bot", chat)
+
+
+def says(chat: str, text: str, kind: Kind = Kind.TEXT, key: str = "", platform: str = "memory") -> Message:
+    """A message from a user; each call is another one."""
+    number = next(_numbers)
+    return Message(
+        address=address(chat, platform),
+        key=key or f"m{number}",
+        sent_at=datetime.now(UTC),
+        kind=kind,
+        text=text,
+        reference=str(number),
+    )
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Something the platform was given for a user."""
+
+    chat: str
+    text: str
+    author: str
+
+
+class MemoryAdapter(NoExtras):
+    """A platform in memory. `faults` are raised by the next sends to a chat, in order."""
+
+    account = "bot"
+
+    def __init__(self, platform: str = "memory", capabilities: Capabilities | None = None) -> None:
+        self.platform = platform
+        self.capabilities = capabilities or Capabilities(4000, Unit.CHARACTERS, buttons=True)
+        self.heard: list[Heard] = []
+        self.faults: dict[str, list[Exception]] = {}
+        self.gates: dict[str, asyncio.Event] = {}
+        self.open: set[str] = set()
+        self._changed = asyncio.Condition()
+
+    async def run(self, receive: Receive) -> None:
+        await asyncio.Event().wait()
+
+    async def send(self, address: Address, reply: Reply) -> Sent:
+        if gate := self.gates.get(address.chat):
+            await gate.wait()
+        if faults := self.faults.get(address.chat):
+            raise faults.pop(0)
+        async with self._changed:
+            self.heard.append(Heard(address.chat, reply.text, reply.author))
+            self._changed.notify_all()
+        return Sent(f"out{len(self.heard)}")
+
+    def sendable_now(self) -> frozenset[str]:
+        return frozenset(self.open)
+
+    def of(self, chat: str, author: str | None = None) -> list[str]:
+        """Texts given for a chat."""
+        return [h.text for h in self.heard if h.chat == chat and author in (None, h.author)]
+
+    async def wait(self, chat: str, count: int = 1, author: str | None = None) -> list[str]:
+        """Wait until a chat was given `count` texts."""
+        async with self._changed:
+            async with asyncio.timeout(20):
+                await self._changed.wait_for(lambda: len(self.of(chat, author)) >= count)
+        return self.of(chat, author)
+
+
+class WordScreener:
+    """Finds the words `urgent` and `emergency`."""
+
+    version = "words"
+
+    def assess(self, text: str, context: Sequence[Turn] = ()) -> Assessment:
+        for level, score in ((Level.EMERGENCY, 0.99), (Level.URGENT, 0.9)):
+            if (start := text.find(level.value)) >= 0:
+                found = Evidence(start, start + len(level.value), level.value, "word")
+                return Assessment(level, Category.SUICIDE, score, (found,), self.version)
+        return Assessment(Level.NONE, None, 0.01, version=self.version)
+
+
+class EchoGenerator:
+    """Answers `echo: <text>`; waits at `gate` first, if there is one."""
+
+    name = "echo"
+    trusted = True
+
+    def __init__(self) -> None:
+        self.gate: asyncio.Event | None = None
+        self.asked: list[Request] = []
+
+    async def stream(self, request: Request) -> AsyncIterator[Piece]:
+        self.asked.append(request)
+        if self.gate:
+            await self.gate.wait()
+        yield Piece(f"echo: {request.text}")
+
+    async def start(self) -> None:
+        """Nothing to load."""
+
+    async def close(self) -> None:
+        """Nothing to free."""
+
+
+ROSTER = """
+[[counsellors]]
+id = "lin"
+name = "Lin"
+role = "supervisor"
+telegram = 900
+
+[[counsellors]]
+id = "sam"
+name = "Sam"
+languages = ["en"]
+telegram = 901
+
+[[ladder]]
+who = ["lin"]
+wait_seconds = 30
+
+[[ladder]]
+who = ["sam"]
+wait_seconds = 60
+"""
+
+
+def settings(folder: Path, **values: object) -> Settings:
+    """Settings of a test: quick answers, a roster of two, English."""
+    roster = folder / "roster.toml"
+    roster.write_text(ROSTER)
+    base: dict[str, object] = {
+        "data_dir": folder,
+        "language": "en",
+        "country": "GB",
+        "turn": {"gather_seconds": 0},
+        "handoff": {"roster": roster},
+        "work": {"poll_seconds": 0.2, "lease_seconds": 5},
+    }
+    return Settings(**(base | values))  # type: ignore[arg-type]  # pydantic reads the values
+
+
+def make_app(
+    store: Store, folder: Path, adapters: Sequence[MemoryAdapter], generator: EchoGenerator, **values: object
+) -> App:
+    """An App over a store, on platforms in memory."""
+    return build(
+        settings(folder, **values),
+        ["worker"],
+        store=store,
+        screener=WordScreener(),
+        generator=generator,
+        extra=adapters,
+    )
