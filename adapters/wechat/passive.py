@@ -30,6 +30,7 @@ class Slot:
     requests: int = 0
     committed: bool = False  # the message is stored, so it may be answered
     full: bool = False  # a text did not fit any more
+    overdue: bool = False  # holds a text that waited in a request that was cut
     texts: list[_Text] = field(default_factory=list)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     timer: asyncio.TimerHandle | None = None
@@ -68,6 +69,7 @@ class Desk:
             for text in self._stranded.pop(chat, []):
                 if not self._place(chat, text):
                     self._strand(chat, text)
+            slot.overdue = bool(slot.texts)
         slot.requests += 1
         return slot
 
@@ -148,12 +150,13 @@ class Desk:
         return False
 
     def _start_lingering(self, slot: Slot) -> None:
-        """Once the message is stored and there is a text, others have `linger` seconds to join it."""
+        """Once the message is stored and there is a text, others have `linger` seconds to join it, if it may wait."""
         if not slot.committed or not slot.texts:
             return
         if slot.timer is not None:
             slot.timer.cancel()
-        slot.timer = asyncio.get_running_loop().call_later(self._linger, self._close, slot)
+        linger = 0.0 if slot.overdue else self._linger
+        slot.timer = asyncio.get_running_loop().call_later(linger, self._close, slot)
 
     def _close(self, slot: Slot) -> None:
         """Take no more texts; wake the requests."""

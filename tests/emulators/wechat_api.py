@@ -1,5 +1,6 @@
 """The API face of the emulated WeChat platform: tokens, customer-service messages, typing, menu, media."""
 
+import asyncio
 import json
 import secrets
 import time
@@ -109,6 +110,7 @@ class ApiFace:
     menu: dict[str, object] | None = None
     token: str = ""
     token_until: float = 0.0
+    _arrival: asyncio.Event = field(default_factory=asyncio.Event)
 
     def app(self) -> Starlette:
         routes = [Route(path, self._post, methods=["POST"]) for path in (STABLE_TOKEN, SEND, TYPING, MENU)]
@@ -129,6 +131,13 @@ class ApiFace:
     def count(self, path: str) -> int:
         """How many calls arrived there."""
         return sum(call.path == path for call in self.calls)
+
+    async def arrived(self, path: str, count: int = 1, within: float = 10.0) -> list[Call]:
+        """Wait until that many calls arrived at `path`; gives them."""
+        async with asyncio.timeout(within):
+            while self.count(path) < count:
+                await self._arrival.wait()
+        return [call for call in self.calls if call.path == path]
 
     async def _post(self, request: Request) -> Response:
         body = await request.body()
@@ -178,17 +187,22 @@ class ApiFace:
     def _spoil(self, request: Request, payload: dict[str, object], body: bytes, fault: Fault) -> Response:
         if isinstance(fault, int):
             return self._finish(request, payload, body, fault)
-        self.calls.append(Call(request.url.path, payload, body, None))
+        self._note(Call(request.url.path, payload, body, None))
         if isinstance(fault, Http):
             return Response("<html>gateway</html>", fault.status)
         return _Broken(hang=isinstance(fault, Hang))
 
     def _finish(self, request: Request, payload: dict[str, object], body: bytes, code: int) -> Response:
         path = request.url.path
-        self.calls.append(Call(path, payload, body, code))
+        self._note(Call(path, payload, body, code))
         if code == 0 and path in (STABLE_TOKEN, TOKEN):
             return JSONResponse({"access_token": self.token, "expires_in": int(self.token_until - self.clock())})
         return JSONResponse({"errcode": code, "errmsg": ERRORS.get(code, "ok" if code == 0 else "error")})
+
+    def _note(self, call: Call) -> None:
+        self.calls.append(call)
+        self._arrival.set()
+        self._arrival = asyncio.Event()
 
     def _check_account(self, given: dict[str, object] | dict[str, str]) -> int:
         if given.get("grant_type") != "client_credential":
