@@ -1,0 +1,47 @@
+"""python-telegram-bot's errors in the adapters' terms."""
+
+from datetime import timedelta
+
+from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, InvalidToken, RetryAfter, TelegramError
+
+from adapters.base import Blocked, DeliveryError, OutcomeUnknown, Rejected, Retryable
+from adapters.telegram.transport import NotSent
+
+REFUSED = "Telegram refuses the bot's token; get the current one from @BotFather and set PSYLLM_TELEGRAM__TOKEN"
+CONFLICT = (
+    "another program receives this bot's updates: stop the other process that polls with this token, or remove its "
+    "webhook, or run here with mode = webhook"
+)
+
+
+def retry_seconds(error: RetryAfter) -> float:
+    """How long Telegram wants us to wait."""
+    after = error.retry_after
+    return after.total_seconds() if isinstance(after, timedelta) else float(after)
+
+
+def explain(error: Exception) -> str:
+    """What went wrong, for the operator."""
+    if isinstance(error, InvalidToken):
+        return REFUSED
+    if isinstance(error, Conflict):
+        return CONFLICT
+    what = (
+        error.message if isinstance(error, TelegramError) else f"its answer is not understood ({type(error).__name__})"
+    )
+    return f"Telegram cannot be used: {what}"
+
+
+def delivery_error(error: TelegramError) -> DeliveryError:
+    """What a failed send means. The text is Telegram's description, which never repeats the message."""
+    if isinstance(error, RetryAfter):
+        return Retryable("Telegram asks to slow down", retry_seconds(error))
+    if isinstance(error, Forbidden):
+        return Blocked(error.message)
+    if isinstance(error, BadRequest | ChatMigrated):
+        return Rejected(error.message)
+    if isinstance(error, InvalidToken):
+        return Retryable(REFUSED)
+    if isinstance(error, NotSent):
+        return Retryable(error.message)
+    return OutcomeUnknown(error.message)
