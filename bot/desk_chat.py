@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from adapters import Address, Button, Kind
 from bot.desk import Desk, DeskError
-from bot.handoff import content, label, waited
+from bot.handoff import content, label, platform_name, waited
 from bot.speak import Buttons, Speaker
 from bot.store import Store, Transaction, handoffs, outbox
 from bot.store.conversations import Conversation
@@ -114,7 +114,7 @@ class DeskChat:
                 level=said.words.get(f"level.{handoff.level.value}"),
                 category=said.words.get(f"category.{handoff.category.value if handoff.category else 'other'}"),
                 name=name,
-                platform=said.words.get(f"platform.{person.address.platform}"),
+                platform=platform_name(said.words, person.address.platform),
                 waited=waited(said.words, tx.now - handoff.created_at),
             )
             if handoff.state == handoffs.CLAIMED:

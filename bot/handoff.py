@@ -207,7 +207,7 @@ class Handoffs:
             "level": words.get(f"level.{handoff.level.value}"),
             "category": words.get(f"category.{handoff.category.value if handoff.category else 'other'}"),
             "name": label(words, person),
-            "platform": words.get(f"platform.{person.address.platform}"),
+            "platform": platform_name(words, person.address.platform),
             "waited": waited(words, now - handoff.created_at),
             "evidence": evidence or "-",
             "said": _short(bot_said[-1].text) if bot_said else "-",
@@ -219,6 +219,12 @@ class Handoffs:
 def label(words: Texts, person: Conversation) -> str:
     """What counsellors call a person: a number, because names are the platform's business."""
     return f"#{person.person_id}"
+
+
+def platform_name(words: Texts, platform: str) -> str:
+    """A platform as counsellors call it."""
+    key = f"platform.{platform}"
+    return words.get(key) if key in words.keys() else platform  # noqa: SIM118
 
 
 def speech(words: Texts, message: messages.Stored) -> str:

@@ -94,11 +94,16 @@ class Intake:
             for address in {a.message.address for a in arrivals if _is_watched(a)}:
                 tx.ring(page(address))
 
-        known |= {_key(a.message): (a.id, a.seq) for a in arrivals}
+        seqs = {key: seq or 0 for key, (_, seq) in known.items()} | {_key(a.message): a.seq for a in arrivals}
+        new = set(fresh)
+        receipts = []
         for message in batch:
-            if _key(message) not in fresh:
+            duplicate = _key(message) not in new
+            new.discard(_key(message))
+            receipts.append(Receipt(seqs[_key(message)], duplicate))
+            if duplicate:
                 DUPLICATES.labels(message.address.platform).inc()
-        return [Receipt(known[_key(m)][1] or 0, duplicate=fresh.get(_key(m)) is not m) for m in batch]
+        return receipts
 
     def _arrive(
         self, tx: Transaction, message: Message, person: Conversation, context: dict[int, list[messages.Stored]]

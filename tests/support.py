@@ -13,12 +13,15 @@ from bot.store import Store
 from config import Settings
 from engine import Assessment, Category, Evidence, Level, Piece, Request, Turn
 
+BOT = "12"
+"""The bot's own account on every platform in memory."""
+
 _numbers = itertools.count(1)
 
 
 def address(chat: str = "1", platform: str = "memory") -> Address:
     """A user's address on the platform in memory."""
-    return Address(platform, "bot", chat)
+    return Address(platform, BOT, chat)
 
 
 def says(chat: str, text: str, kind: Kind = Kind.TEXT, key: str = "", platform: str = "memory") -> Message:
@@ -46,7 +49,7 @@ class Heard:
 class MemoryAdapter(NoExtras):
     """A platform in memory. `faults` are raised by the next sends to a chat, in order."""
 
-    account = "bot"
+    account = BOT
 
     def __init__(self, platform: str = "memory", capabilities: Capabilities | None = None) -> None:
         self.platform = platform
@@ -99,7 +102,7 @@ class WordScreener:
 
 
 class EchoGenerator:
-    """Answers `echo: <text>`; waits at `gate` first, if there is one."""
+    """Answers `echo: <text>.`; waits at `gate` first, if there is one."""
 
     name = "echo"
     trusted = True
@@ -112,7 +115,7 @@ class EchoGenerator:
         self.asked.append(request)
         if self.gate:
             await self.gate.wait()
-        yield Piece(f"echo: {request.text}")
+        yield Piece(f"echo: {request.text}.")
 
     async def start(self) -> None:
         """Nothing to load."""
@@ -126,6 +129,7 @@ ROSTER = """
 id = "lin"
 name = "Lin"
 role = "supervisor"
+languages = ["en", "zh"]
 telegram = 900
 
 [[counsellors]]

@@ -57,6 +57,7 @@ class Store:
         self._reader: AsyncEngine
         self._turn = asyncio.Lock()
         self._listening: asyncio.Task[None] | None = None
+        self._heard = asyncio.Event()
 
     async def open(self) -> None:
         """Connect. Raises ConfigError if the URL's driver is missing or the server cannot be reached."""
@@ -130,6 +131,11 @@ class Store:
                     raise
         raise AssertionError("unreachable")
 
+    async def listening(self) -> None:
+        """Wait until commits of other processes are heard. Returns at once on SQLite."""
+        if self._listening:
+            await self._heard.wait()
+
     async def _listen(self) -> None:
         """Ring the channels that other processes committed to; connect again when the server goes away."""
         import asyncpg
@@ -137,13 +143,13 @@ class Store:
         dsn = self.url.set(drivername="postgresql").render_as_string(hide_password=False)
         while True:
             try:
-                await _listen_once(dsn, self.wake)
+                await _listen_once(dsn, self.wake, self._heard)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("store.listen_lost", error=type(error).__name__)
             await asyncio.sleep(1)
 
 
-async def _listen_once(dsn: str, wake: Wake) -> None:
+async def _listen_once(dsn: str, wake: Wake, heard: asyncio.Event) -> None:
     """Ring what is notified until the connection is lost."""
     import asyncpg
 
@@ -152,8 +158,10 @@ async def _listen_once(dsn: str, wake: Wake) -> None:
         lost = asyncio.Event()
         connection.add_termination_listener(lambda *_: lost.set())
         await connection.add_listener(_NOTIFY, lambda _c, _p, _n, channel: wake.ring(channel))
+        heard.set()
         await lost.wait()
     finally:
+        heard.clear()
         if not connection.is_closed():
             await connection.close()
 
