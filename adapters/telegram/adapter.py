@@ -5,21 +5,21 @@ import itertools
 import logging
 import re
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter
 from telegram import Bot, BotCommand, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
 from telegram.constants import ChatAction
-from telegram.error import InvalidToken, RetryAfter, TelegramError
+from telegram.error import InvalidToken, TelegramError
 
 from adapters.base import Address, Capabilities, Health, NoExtras, Receive, Rejected, Reply, Sent, Unit
 from adapters.render import split
-from adapters.telegram.errors import delivery_error, explain, retry_seconds
+from adapters.telegram.errors import delivery_error, explain
 from adapters.telegram.pacing import Pace, Pacer
-from adapters.telegram.polling import POLL_SECONDS, BackOff, Poller
-from adapters.telegram.transport import AiohttpRequest
+from adapters.telegram.polling import POLL_SECONDS, SLOW_SECONDS, Poller, back_off
+from adapters.telegram.transport import AiohttpRequest, SlowDown
 from adapters.telegram.updates import GroupCall, Identity, Parsed, UpdateError, parse_update, update_id
 from adapters.telegram.webhook import CHECK_EVERY, Webhook, is_absolute
 from config import ConfigError, Language, load_texts
@@ -54,17 +54,17 @@ class TelegramAdapter(NoExtras):
         language: Language = Language.ZH,
         *,
         pace: Pace | None = None,
-        back_off: BackOff | None = None,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         token = _token(settings)
         self.account = token.partition(":")[0]
         self._me = Identity(self.account)
         self._language = language
         self._clock = clock
-        self._back_off = back_off or BackOff()
-        self._pacer = Pacer(pace or Pace.for_server(settings.api_base), clock)
-        self._hints = Pacer(None, clock)
+        self._sleep = sleep
+        self._pacer = Pacer(pace or Pace.for_server(settings.api_base), clock, sleep)
+        self._hints = Pacer(None, clock, sleep)
         api_base = settings.api_base.rstrip("/")
         self._request = AiohttpRequest(api_base, _SEND_SECONDS)
         self._poll_request = AiohttpRequest(api_base, POLL_SECONDS + 10.0)
@@ -75,7 +75,7 @@ class TelegramAdapter(NoExtras):
             request=self._request,
             get_updates_request=self._poll_request,
         )
-        self._poller = Poller(self._bot, self._poll_request, self._take_batch, self._back_off, clock)
+        self._poller = Poller(self._bot, self._poll_request, self._take_batch, clock, sleep)
         self._webhook = _webhook(settings, self._take_one) if settings.mode == "webhook" else None
         self._receive: Receive | None = None
         self._health = Health(ok=False, detail="Telegram has not been reached yet")
@@ -129,21 +129,16 @@ class TelegramAdapter(NoExtras):
             except Exception as error:
                 self._health = Health(False, explain(error), self._health.last_contact)
                 _log.error("telegram: %s", self._health.detail)
-                await asyncio.sleep(self._wait_after(error, failures))
+                await self._sleep(_wait_after(error, failures))
             else:
                 self._contact()
                 return
-
-    def _wait_after(self, error: Exception, failures: int) -> float:
-        if isinstance(error, RetryAfter):
-            return retry_seconds(error)
-        return self._back_off.slow if isinstance(error, InvalidToken) else self._back_off.after(failures)
 
     async def _keep_webhook(self, webhook: Webhook) -> None:
         """Register, and look now and then whether somebody took the webhook away."""
         while True:
             await self._insist(lambda: webhook.register(self._bot))
-            await asyncio.sleep(CHECK_EVERY.total_seconds())
+            await self._sleep(CHECK_EVERY.total_seconds())
 
     def _contact(self) -> None:
         self._health = Health(last_contact=datetime.now(UTC))
@@ -211,8 +206,8 @@ class TelegramAdapter(NoExtras):
                 chat, reply.text, reply_markup=_keyboard(reply), link_preview_options=_NO_PREVIEW
             )
         except TelegramError as error:
-            if isinstance(error, RetryAfter):
-                self._pacer.pause(chat, retry_seconds(error))
+            if isinstance(error, SlowDown):
+                self._pacer.pause(chat, error.seconds)
             raise delivery_error(error) from None
         self._drafts.pop(chat, None)
         return Sent(str(message.message_id))
@@ -237,10 +232,16 @@ class TelegramAdapter(NoExtras):
             return
         try:
             await work
-        except RetryAfter as error:
-            self._hints.pause(chat, retry_seconds(error))
+        except SlowDown as error:
+            self._hints.pause(chat, error.seconds)
         except TelegramError as error:
             _log.debug("telegram: %s", error.message)
+
+
+def _wait_after(error: Exception, failures: int) -> float:
+    if isinstance(error, SlowDown):
+        return error.seconds
+    return SLOW_SECONDS if isinstance(error, InvalidToken) else back_off(failures)
 
 
 async def _quietly(work: Coroutine[Any, Any, object]) -> None:

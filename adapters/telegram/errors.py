@@ -1,23 +1,15 @@
 """python-telegram-bot's errors in the adapters' terms."""
 
-from datetime import timedelta
-
-from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, InvalidToken, RetryAfter, TelegramError
+from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, InvalidToken, TelegramError
 
 from adapters.base import Blocked, DeliveryError, OutcomeUnknown, Rejected, Retryable
-from adapters.telegram.transport import NotSent
+from adapters.telegram.transport import NotSent, SlowDown
 
 REFUSED = "Telegram refuses the bot's token; get the current one from @BotFather and set PSYLLM_TELEGRAM__TOKEN"
 CONFLICT = (
     "another program receives this bot's updates: stop the other process that polls with this token, or remove its "
     "webhook, or run here with mode = webhook"
 )
-
-
-def retry_seconds(error: RetryAfter) -> float:
-    """How long Telegram wants us to wait."""
-    after = error.retry_after
-    return after.total_seconds() if isinstance(after, timedelta) else float(after)
 
 
 def explain(error: Exception) -> str:
@@ -34,8 +26,8 @@ def explain(error: Exception) -> str:
 
 def delivery_error(error: TelegramError) -> DeliveryError:
     """What a failed send means. The text is Telegram's description, which never repeats the message."""
-    if isinstance(error, RetryAfter):
-        return Retryable("Telegram asks to slow down", retry_seconds(error))
+    if isinstance(error, SlowDown):
+        return Retryable(error.message, error.seconds)
     if isinstance(error, Forbidden):
         return Blocked(error.message)
     if isinstance(error, BadRequest | ChatMigrated):

@@ -1,41 +1,30 @@
 """Long polling that confirms an update only after it is committed, and notices when it has gone silent."""
 
-import asyncio
 import json
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from telegram import Bot
-from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
+from telegram.error import Conflict, InvalidToken, TelegramError
 
-from adapters.telegram.errors import explain, retry_seconds
-from adapters.telegram.transport import AiohttpRequest
+from adapters.telegram.errors import explain
+from adapters.telegram.transport import AiohttpRequest, SlowDown
 from adapters.telegram.updates import ALLOWED
 
 _log = logging.getLogger(__name__)
 
 POLL_SECONDS = 30
 STALL_SECONDS = 90.0
+SLOW_SECONDS = 15.0  # between attempts where a person has to act first
 _BATCH = 100
 
 
-@dataclass(frozen=True)
-class BackOff:
-    """Seconds between attempts after a failure: doubled each time, from `first` to `most`; `slow` where a person has
-    to act first."""
-
-    first: float = 0.5
-    most: float = 30.0
-    slow: float = 15.0
-
-    def after(self, failures: int) -> float:
-        """The wait after so many failures in a row, at least 1."""
-        return float(min(self.first * 2 ** min(failures - 1, 20), self.most))
+def back_off(failures: int) -> float:
+    """Seconds to wait after so many failures in a row, at least 1: from half a second, doubled, to half a minute."""
+    return float(min(0.5 * 2 ** min(failures - 1, 10), 30.0))
 
 
 class Poller:
@@ -50,14 +39,14 @@ class Poller:
         bot: Bot,
         request: AiohttpRequest,
         take: Callable[[Sequence[Any]], Awaitable[int | None]],
-        back_off: BackOff,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._bot = bot
         self._request = request
         self._take = take
-        self._back_off = back_off
         self._clock = clock
+        self._sleep = sleep
         self._offset: int | None = None
         self._failures = 0
         self._answered_at = clock()
@@ -70,25 +59,25 @@ class Poller:
         self._answered_at = self._rebuilt_at = self._clock()
         while True:
             if (seconds := await self.step()) > 0:
-                await asyncio.sleep(seconds)
+                await self._sleep(seconds)
 
     async def step(self) -> float:
         """Poll once; how many seconds to wait before the next time."""
         try:
             updates = await self._fetch()
-        except RetryAfter as error:
-            return retry_seconds(error)
+        except SlowDown as error:
+            return error.seconds
         except (Conflict, InvalidToken) as error:
             self._problem = explain(error)
             _log.error("telegram: %s", self._problem)
-            return self._back_off.slow
+            return SLOW_SECONDS
         except Exception as error:
             return await self._fetch_failed(error)
         self._answered_at = self._clock()
         self.last_contact = datetime.now(UTC)
         if updates and not await self._hand_over(updates):
             self._failures += 1
-            return self._back_off.after(self._failures)
+            return back_off(self._failures)
         self._failures = 0
         self._problem = ""
         return 0.0
@@ -118,7 +107,7 @@ class Poller:
             _log.error("telegram: no answer for %.0f s, connections are rebuilt", now - self._answered_at)
             self._rebuilt_at = now
             await self._request.rebuild()
-        return self._back_off.after(self._failures)
+        return back_off(self._failures)
 
     async def _hand_over(self, updates: list[Any]) -> bool:
         """Have the updates stored, and move on; whether that went well."""

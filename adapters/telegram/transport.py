@@ -4,9 +4,11 @@ python-telegram-bot's own HTTPXRequest hides that difference in the text of a Ne
 of processor time a send where this costs 0.25 ms (python-telegram-bot 22.8, httpx 0.28, 64 sends under way): httpcore
 looks through its whole pool at each request.
 
-telegram.error.NetworkError
-+-- NotSent       the request did not leave, or was refused before anything was done
-+-- ServerFault   the server failed after it may have done what was asked
+telegram.error.TelegramError
++-- SlowDown          429; python-telegram-bot's RetryAfter warns of its own deprecation whenever it is raised
++-- NetworkError
+    +-- NotSent       the request did not leave, or was refused before anything was done
+    +-- ServerFault   the server failed after it may have done what was asked
 """
 
 import asyncio
@@ -39,6 +41,14 @@ _NO_CONNECTION = (
 logging.getLogger("telegram").setLevel(logging.INFO)
 
 
+class SlowDown(TelegramError):
+    """Telegram refuses calls for the next `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"Telegram asks to wait {seconds:g} s")
+        self.seconds = seconds
+
+
 class NotSent(NetworkError):
     """Certainly nothing was done: no connection, or refused at the door."""
 
@@ -60,7 +70,7 @@ class AiohttpRequest(BaseRequest):
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self.rebuilds = 0
+        self.rebuilds = 0  # how often the pool was dropped
 
     @property
     def read_timeout(self) -> float:
@@ -97,7 +107,7 @@ class AiohttpRequest(BaseRequest):
         connect_timeout: Any = BaseRequest.DEFAULT_NONE,
         pool_timeout: Any = BaseRequest.DEFAULT_NONE,
     ) -> tuple[int, bytes]:
-        """Send one request; its status and body. Raises NotSent, ServerFault, TimedOut or NetworkError."""
+        """Send one request; its status and body. Raises SlowDown, NotSent, ServerFault, TimedOut, NetworkError."""
         seconds = read_timeout if isinstance(read_timeout, int | float) else self._seconds
         parameters = request_data.json_parameters if request_data else None
         if self._closed:
@@ -133,35 +143,43 @@ class AiohttpRequest(BaseRequest):
         return self._session
 
     @staticmethod
-    def parse_json_payload(payload: bytes) -> Any:
+    def parse_json_payload(payload: bytes) -> dict[str, Any]:
         """As the base class, which would log a payload it cannot read."""
-        try:
-            parsed = json.loads(payload)
-        except (ValueError, RecursionError):
-            raise TelegramError("Telegram's answer is not valid JSON") from None
-        if not isinstance(parsed, dict):
-            raise TelegramError("Telegram's answer is not an object")
+        if (parsed := _object(payload)) is None:
+            raise TelegramError("Telegram's answer is not a JSON object")
         return parsed
 
 
 def _raise_for_fault(status: int, body: bytes) -> None:
-    """Raise for answers that are not the Bot API's own.
+    """Raise for 429, and for answers that are not the Bot API's own.
 
     502 and 503 come from the front server that found nobody behind it, so nothing was done. 500 (such as "Internal
     Server Error: restart") and 504 (nobody answered the front server in time) may come after the message was sent. A
     refusal that is not JSON comes from a proxy: its 403 must not look as if the user had blocked the bot.
     """
-    if status >= 400 and (status in (502, 503) or (status < 500 and not _is_object(body))):
+    if status < 400:
+        return
+    answer = _object(body)
+    if status == 429 and answer is not None:
+        raise SlowDown(_retry_after(answer))
+    if status in (502, 503) or (status < 500 and answer is None):
         raise NotSent(f"refused with HTTP status {status} on the way to Telegram")
     if status >= 500:
         raise ServerFault(f"Telegram answered with HTTP status {status}")
 
 
-def _is_object(body: bytes) -> bool:
+def _object(body: bytes) -> dict[str, Any] | None:
     try:
-        return isinstance(json.loads(body), dict)
+        parsed = json.loads(body)
     except (ValueError, RecursionError):
-        return False
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _retry_after(answer: dict[str, Any]) -> float:
+    parameters = answer.get("parameters")
+    seconds = parameters.get("retry_after") if isinstance(parameters, dict) else None
+    return float(seconds) if isinstance(seconds, int | float) and 0 < seconds < 1e6 else 1.0
 
 
 def _proxy_for(api_base: str) -> str | None:

@@ -232,6 +232,10 @@ class TelegramEmulator:
         """End the connection without an answer, after or without applying the call."""
         self.faults.add(Fault(Kind.CUT, method, chat, times, applied=applied))
 
+    def answer(self, method: str, status: int, body: bytes, *, chat: int | None = None, times: int | None = 1) -> None:
+        """Answer as something between the bot and Telegram would, without applying the call."""
+        self.faults.add(Fault(Kind.ANSWER, method, chat, times, status, body=body))
+
     def delay(self, method: str, seconds: float, *, chat: int | None = None, times: int | None = 1) -> None:
         """Answer later."""
         self.faults.add(Fault(Kind.DELAY, method, chat, times, seconds=seconds))
@@ -301,6 +305,9 @@ class TelegramEmulator:
             await fault.gate.wait()
         if fault and fault.kind is Kind.DELAY:
             await asyncio.sleep(fault.seconds)
+        if fault and fault.kind is Kind.ANSWER:
+            self._record(method, chat, params, fault.status, False, None)
+            return Response(fault.body, fault.status)
         result: Any = None
         applied = False
         error: ApiError | None = None

@@ -12,6 +12,7 @@ class Kind(StrEnum):
     CUT = "cut"  # the connection ends without an answer, applied or not
     HOLD = "hold"  # answered only after the gate opens
     DELAY = "delay"  # answered so many seconds later
+    ANSWER = "answer"  # something else than the Bot API answers, as a proxy does
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Fault:
     retry_after: int | None = None
     applied: bool = False
     seconds: float = 0.0
+    body: bytes = b""
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
     def error(self) -> ApiError:
