@@ -14,8 +14,7 @@ from tests.emulators.wechat import Mode, Person, WeChatEmulator
 from tests.emulators.wechat_api import MENU
 from tests.emulators.wechat_serve import serve
 
-HOLD = 0.6  # seconds, for the 4.3 of real life
-CUT = 1.0  # for the 5
+HOLD = 0.4  # seconds, for the 4.3 of real life
 LINGER = 0.03
 GRACE = 0.4
 
@@ -125,12 +124,12 @@ async def house(
     customer_service: bool = True,
     aes: bool | None = None,
     hold: float = HOLD,
-    cut: float = CUT,
+    cuts: tuple[float, ...] = (5.0,),
     linger: float = LINGER,
     grace: float = GRACE,
 ) -> AsyncIterator[House]:
     """Everything running. `aes`: whether the adapter knows the key, if other than the mode suggests."""
-    platform = WeChatEmulator(mode=mode, cut=cut)
+    platform = WeChatEmulator(mode=mode, cuts=cuts)
     async with platform.running():
         adapter = WeChatAdapter(
             settings(platform, customer_service=customer_service, aes=aes), hold=hold, linger=linger, grace=grace

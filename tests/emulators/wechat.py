@@ -94,7 +94,8 @@ class Person:
 class WeChatEmulator:
     """One official account on the platform.
 
-    cut: seconds after which a push without an answer is cut. attempts: how often one message is pushed in all.
+    cuts: seconds after which the first, second, ... push of a message is cut; the last value holds for all further
+    ones. attempts: how often one message is pushed in all.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class WeChatEmulator:
         secret: str = "emulated-app-secret",
         token: str = "emulated-token",
         aes_key: str = "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C",
-        cut: float = 5.0,
+        cuts: tuple[float, ...] = (5.0,),
         attempts: int = 3,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -115,7 +116,7 @@ class WeChatEmulator:
         self.token = token
         self.aes_key = aes_key
         self.original_id = "gh_emulated0001"
-        self.cut = cut
+        self.cuts = cuts
         self.attempts = attempts
         self.clock = clock
         self.callback = ""  # the account's server settings: the URL of its callback
@@ -211,10 +212,10 @@ class WeChatEmulator:
 
     async def _push(self, person: Person, xml: str) -> list[Attempt]:
         made: list[Attempt] = []
-        for _ in range(self.attempts):
+        for attempt in range(self.attempts):
             call = self.prepare(xml)
             try:
-                async with asyncio.timeout(self.cut):
+                async with asyncio.timeout(self.cuts[min(attempt, len(self.cuts) - 1)]):
                     response = await self.post(call)
             except (TimeoutError, httpx.HTTPError):
                 made.append(Attempt(None))
