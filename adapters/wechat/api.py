@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -60,11 +61,21 @@ for _name in ("httpx", "httpcore", "httpcore.connection", "httpcore.http11"):
 
 
 class Api:
-    """Calls to one account's API. Raises DeliveryError only; `health` says what an operator must mend."""
+    """Calls to one account's API. Raises DeliveryError only; `health` says what an operator must mend.
 
-    def __init__(self, base: str, app_id: str, secret: str, timeout: float = 10.0) -> None:
+    timeout: seconds without an answer. clock: seconds, for the token's age.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        app_id: str,
+        secret: str,
+        timeout: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._http = httpx.AsyncClient(base_url=base, timeout=httpx.Timeout(timeout, connect=5.0))
-        self._token = _Token(self, app_id, secret)
+        self._token = _Token(self, app_id, secret, clock)
         self.health = Health()
 
     async def aclose(self) -> None:
@@ -172,7 +183,7 @@ class _Token:
     https://developers.weixin.qq.com/doc/offiaccount/Basic_Information/getStableAccessToken.html
     """
 
-    def __init__(self, api: Api, app_id: str, secret: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, api: Api, app_id: str, secret: str, clock: Callable[[], float]) -> None:
         self._api = api
         self._app_id = app_id
         self._secret = secret
@@ -180,7 +191,7 @@ class _Token:
         self._lock = asyncio.Lock()
         self._value = ""
         self._renew_at = 0.0
-        self._forced_at = -_FORCE_EVERY
+        self._forced_at = -math.inf
 
     async def get(self) -> str:
         """The token, renewed five minutes before it ends."""
