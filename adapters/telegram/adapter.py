@@ -14,7 +14,7 @@ from telegram import Bot, BotCommand, InlineKeyboardButton, InlineKeyboardMarkup
 from telegram.constants import ChatAction
 from telegram.error import InvalidToken, TelegramError
 
-from adapters.base import Address, Capabilities, Health, NoExtras, Receive, Rejected, Reply, Sent, Unit
+from adapters.base import Address, Capabilities, Health, NoExtras, OutcomeUnknown, Receive, Rejected, Reply, Sent, Unit
 from adapters.render import split
 from adapters.telegram.errors import delivery_error, explain
 from adapters.telegram.pacing import Pace, Pacer
@@ -209,6 +209,8 @@ class TelegramAdapter(NoExtras):
             if isinstance(error, SlowDown):
                 self._pacer.pause(chat, error.seconds)
             raise delivery_error(error) from None
+        except Exception as error:
+            raise OutcomeUnknown(explain(error)) from None
         self._drafts.pop(chat, None)
         return Sent(str(message.message_id))
 

@@ -52,27 +52,27 @@ class Faults:
     """The faults that are waiting, oldest first."""
 
     def __init__(self) -> None:
-        self._waiting: list[Fault] = []
+        self.waiting: list[Fault] = []
 
     def add(self, fault: Fault) -> Fault:
-        self._waiting.append(fault)
+        self.waiting.append(fault)
         return fault
 
     def clear(self) -> None:
         """Forget all faults and open all gates."""
-        for fault in self._waiting:
+        for fault in self.waiting:
             fault.gate.set()
-        self._waiting.clear()
+        self.waiting.clear()
 
     def take(self, method: str, chat: int | None) -> Fault | None:
         """The fault that this call meets, counted down."""
-        if not self._waiting:
+        if not self.waiting:
             return None
-        for fault in self._waiting:
+        for fault in self.waiting:
             if fault.method.lower() in ("*", method.lower()) and fault.chat in (None, chat):
                 if fault.times is not None:
                     fault.times -= 1
                     if fault.times <= 0:
-                        self._waiting.remove(fault)
+                        self.waiting.remove(fault)
                 return fault
         return None

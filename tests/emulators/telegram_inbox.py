@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from pydantic import SecretStr
@@ -36,11 +36,15 @@ class Inbox:
         self.messages: list[Message] = []
         self.broken = 0
         self.refused = 0
+        self.asked = 0
         self.gate = asyncio.Event()
         self.gate.set()
         self._changed = asyncio.Condition()
 
     async def receive(self, messages: Sequence[Message]) -> list[Receipt]:
+        async with self._changed:
+            self.asked += 1
+            self._changed.notify_all()
         await self.gate.wait()
         async with self._changed:
             self._changed.notify_all()
@@ -65,7 +69,11 @@ class Inbox:
         """Wait until so many receives failed."""
         await self._until(lambda: self.refused >= count)
 
-    async def _until(self, condition: Any) -> None:
+    async def wait_asked(self, count: int) -> None:
+        """Wait until receive was called so often, done or not."""
+        await self._until(lambda: self.asked >= count)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
         async with self._changed, asyncio.timeout(10):
             await self._changed.wait_for(condition)
 
@@ -74,7 +82,7 @@ def make_adapter(telegram: TelegramEmulator, clock: Clock | None = None, **optio
     """An adapter that polls the emulator and waits without taking time; `options` go to its settings or to itself."""
     clock = clock or Clock()
     fields = {key: options.pop(key) for key in list(options) if key in TelegramSettings.model_fields}
-    settings = TelegramSettings(token=SecretStr(telegram.token), api_base=telegram.url, **fields)
+    settings = TelegramSettings(**{"token": SecretStr(telegram.token), "api_base": telegram.url} | fields)
     return TelegramAdapter(settings, clock=clock, sleep=clock.sleep, **options)
 
 
