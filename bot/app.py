@@ -59,14 +59,17 @@ class App:
     responder: Responder
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """The workers and adapters at work for as long as the block lasts. The store must be open."""
+    async def running(self, without: Sequence[Adapter] = ()) -> AsyncIterator[None]:
+        """The workers and adapters at work for as long as the block lasts. The store must be open.
+
+        Adapters in `without` send, and are run by the caller.
+        """
         tasks = [asyncio.create_task(self.delivery.run(), name="delivery")]
         if "worker" in self.roles:
             await self.responder.start()
             tasks.append(asyncio.create_task(self.turns.run(), name="turns"))
             tasks.append(asyncio.create_task(self.escalation.run(), name="escalation"))
-        for adapter in self.adapters.values():
+        for adapter in [a for a in self.adapters.values() if a not in without]:
             tasks.append(asyncio.create_task(_serve(adapter, self.intake), name=f"adapter-{adapter.platform}"))
         try:
             yield

@@ -49,7 +49,7 @@ class Delivery:
         self._store = store
         self._adapters = adapters
         self._handoffs = handoffs
-        self._lease = timedelta(seconds=max(lease_seconds, SEND_TIMEOUT + 5))
+        self._lease = timedelta(seconds=lease_seconds)
         self._poll = poll_seconds
         self._owner = uuid.uuid4().hex
         self._tasks: dict[asyncio.Task[Outcome], Claimed] = {}
@@ -57,6 +57,7 @@ class Delivery:
 
     async def run(self) -> None:
         """Work until cancelled. A send under way at that moment is finished and recorded."""
+        renewing = asyncio.create_task(self._renew(), name="delivery-renew")
         try:
             while True:
                 try:
@@ -67,6 +68,7 @@ class Delivery:
                     await asyncio.sleep(self._poll)
         finally:
             await self._finish()
+            renewing.cancel()
 
     async def step(self) -> None:
         """Record finished sends, claim what may leave, start sending it."""
@@ -162,6 +164,15 @@ class Delivery:
             due = await outbox.next_due(tx, self._adapters)
             seconds = (due - tx.now).total_seconds() if due and len(self._tasks) < BATCH else self._poll
         await self._store.wake.wait(OUTBOX, min(max(seconds, 0.005), self._poll))
+
+    async def _renew(self) -> None:
+        """Keep the leases of slow sends."""
+        while True:
+            await asyncio.sleep(self._lease.total_seconds() / 3)
+            with contextlib.suppress(Exception):
+                if ids := [row.id for row in self._tasks.values()]:
+                    async with self._store.transaction() as tx:
+                        await outbox.renew(tx, self._owner, ids, self._lease)
 
     async def _finish(self) -> None:
         """Let sends under way end, and record them: otherwise they would count as unknown."""

@@ -6,7 +6,6 @@ side. So conversations never wait for each other, and a slow model holds up nobo
 
 import asyncio
 import contextlib
-import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -62,7 +61,6 @@ class Turns:
         self._concurrency = concurrency
         self._lease = timedelta(seconds=lease_seconds)
         self._poll = poll_seconds
-        self._owner = uuid.uuid4().hex
         self._tasks: dict[asyncio.Task[Outcome], Work] = {}
         self._fences_moved = False
 
@@ -95,7 +93,7 @@ class Turns:
         done = {task: work for task, work in self._tasks.items() if task.done()}
         async with self._store.transaction() as tx:
             await self._record(tx, done)
-            claims = await turns.claim(tx, self._owner, self._concurrency - len(self._tasks) + len(done), self._lease)
+            claims = await turns.claim(tx, self._concurrency - len(self._tasks) + len(done), self._lease)
             works = await self._load(tx, claims)
         for task in done:
             del self._tasks[task]
@@ -128,28 +126,36 @@ class Turns:
         if not done:
             return
         mine = await turns.owned(tx, [work.claim for work in done.values()])
-        people = await conversations.lock(tx, mine)
-        good: list[tuple[Work, Outcome]] = []
-        for task, work in done.items():
-            if work.claim.conversation_id in people and (outcome := _result(task)):
-                good.append((work, outcome))
-        written = [
-            (work, outcome)
-            for work, outcome in good
-            if outcome.apply or people[work.claim.conversation_id].fence == work.person.fence
-        ]
-        await outbox.add(tx, [o for _, outcome in written for o in outcome.outgoing])
-        await messages.finish(tx, [i for _, outcome in written for i in outcome.handled])
-        for work, outcome in written:
-            if outcome.apply:
-                person = people[work.claim.conversation_id]
+        people = await conversations.lock(tx, [claim.conversation_id for claim in mine])
+        results = [(work, _result(task)) for task, work in done.items() if work.claim in mine]
+        ended = [(work, outcome) for work, outcome in results if outcome is not None]
+        failed = [work for work, outcome in results if outcome is None]
+
+        written = [o for w, o in ended if not o.apply and people[w.claim.conversation_id].fence == w.person.fence]
+        await outbox.add(tx, [out for outcome in written for out in outcome.outgoing])
+        await messages.finish(tx, [i for outcome in written for i in outcome.handled])
+        for work, outcome in ended:
+            if outcome.apply and not await self._apply(tx, people[work.claim.conversation_id], outcome):
+                failed.append(work)
+        await turns.release(tx, [work.claim for work, _ in ended if work not in failed])
+        again_at = tx.now + timedelta(seconds=RETRY_SECONDS)
+        await turns.release(tx, [work.claim for work in failed], again_at=again_at)
+
+    async def _apply(self, tx: Transaction, person: Conversation, outcome: Outcome) -> bool:
+        """Do what an outcome asks for, or nothing of it: a fault in one must not undo the others' commit."""
+        assert outcome.apply
+        try:
+            async with tx.connection.begin_nested():
+                await outbox.add(tx, outcome.outgoing)
+                await messages.finish(tx, outcome.handled)
                 await outcome.apply(tx, person)
                 await conversations.save(tx, [person])
                 await conversations.save_persons(tx, [person])
-        ended = [work for work, _ in good]
-        await turns.release(tx, [work.claim for work in ended])
-        failed = [w.claim for w in done.values() if w.claim.conversation_id in people and w not in ended]
-        await turns.release(tx, failed, again_at=tx.now + timedelta(seconds=RETRY_SECONDS))
+        except Exception as error:
+            FAILED.inc()
+            log.error("turns.apply_failed", error=type(error).__name__)
+            return False
+        return True
 
     async def _drop_overtaken(self) -> None:
         """Stop writing answers for conversations that changed hands meanwhile."""
@@ -172,9 +178,9 @@ class Turns:
         while True:
             await asyncio.sleep(self._lease.total_seconds() / 3)
             with contextlib.suppress(Exception):
-                async with self._store.transaction() as tx:
-                    ids = [work.claim.conversation_id for work in self._tasks.values()]
-                    await turns.renew(tx, self._owner, ids, self._lease)
+                if claims := [work.claim for work in self._tasks.values()]:
+                    async with self._store.transaction() as tx:
+                        await turns.renew(tx, claims, self._lease)
 
 
 def _result(task: asyncio.Task[Outcome]) -> Outcome | None:

@@ -144,7 +144,7 @@ class HandoffSettings(_Group):
 class WorkSettings(_Group):
     """Claims and polling."""
 
-    lease_seconds: float = Field(60.0, ge=1)  # after this another process takes over the work of a dead one
+    lease_seconds: float = Field(15.0, ge=1)  # after this another process takes over the work of a dead one
     poll_seconds: float = Field(1.0, gt=0)  # the safety net below wake-ups
 
 

@@ -17,11 +17,11 @@ from config.language import Language
 class Texts:
     """The texts of one language."""
 
-    def __init__(self, values: Mapping[str, tuple[str, ...]], name: str) -> None:
+    def __init__(self, values: Mapping[str, tuple[str, ...]], reviewed_by: str = "") -> None:
         self._values = values
-        self._name = name
+        self.reviewed_by = reviewed_by  # the clinician who signed them; empty while nobody has
 
-    def get(self, key: str, variant: int = 0, **fields: str | int) -> str:
+    def get(self, key: str, variant: int = 0, /, **fields: str | int) -> str:
         """The text at a dotted key, filled in. `variant` chooses among several, counted round.
 
         Raises KeyError for a key or a field that does not exist: a fault of the program, found by the tests.
@@ -51,8 +51,8 @@ def load_texts(language: Language) -> Texts:
         data = tomllib.loads(files("config").joinpath(name).read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: is not valid TOML: {error}") from None
-    data.pop("meta", None)
-    return Texts(dict(_flatten(data, "", name)), name)
+    meta = data.pop("meta", {})
+    return Texts(dict(_flatten(data, "", name)), str(meta.get("reviewed_by", "")))
 
 
 def _flatten(node: Mapping[str, Any], prefix: str, name: str) -> list[tuple[str, tuple[str, ...]]]:

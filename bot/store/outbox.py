@@ -17,7 +17,7 @@ from sqlalchemy import Row, and_, bindparam, func, insert, or_, select, update
 
 from adapters import Address, Button, Reply
 from bot.store import conversations, messages
-from bot.store.schema import message, outbox
+from bot.store.schema import conversation, message, outbox
 from bot.store.store import Transaction
 from bot.store.wake import OUTBOX, page
 
@@ -252,6 +252,15 @@ async def record(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
         await tx.connection.execute(_REFER, named)
 
 
+async def renew(tx: Transaction, owner: str, ids: Sequence[int], lease: timedelta) -> None:
+    """Keep claims alive while a slow send goes on."""
+    await tx.connection.execute(
+        update(outbox)
+        .where(outbox.c.id.in_(ids), outbox.c.owner == owner, outbox.c.state == "sending")
+        .values(lease_until=tx.now + lease)
+    )
+
+
 async def lapsed(tx: Transaction, repeat: bool, limit: int = 500) -> list[Claimed]:
     """Rows whose sender died: `sending` after their lease. Their outcome is unknown.
 
@@ -359,6 +368,17 @@ async def anybody_reached(tx: Transaction, handoff_id: int) -> bool:
         .where(outbox.c.handoff_id == handoff_id, outbox.c.kind == Kind.ALERT.value, outbox.c.state == "sent")
     )
     return bool(found)
+
+
+async def unfinished(tx: Transaction, address: Address) -> bool:
+    """Whether anything of a conversation waits to be answered or to leave."""
+    unsent = select(outbox.c.id).where(outbox.c.address == str(address), outbox.c.state.in_(("waiting", "sending")))
+    unanswered = (
+        select(message.c.id)
+        .join(conversation, conversation.c.id == message.c.conversation_id)
+        .where(conversation.c.address == str(address), message.c.state == messages.PENDING)
+    )
+    return bool(await tx.connection.scalar(select(or_(unsent.exists(), unanswered.exists()))))
 
 
 async def somebody_is_called(tx: Transaction, handoff_id: int) -> bool:

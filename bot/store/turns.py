@@ -4,7 +4,8 @@ A conversation's row is its own queue head: `turn_due_at` says when its oldest p
 messages of one conversation are handled in order, and conversations never wait for each other.
 """
 
-from collections.abc import Iterable, Sequence
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -19,15 +20,19 @@ MAX_ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to handle a conversation's oldest messages until `lease_until`. `attempts` counts earlier claims."""
+    """The right to handle a conversation's oldest messages while its lease lasts. `attempts` counts earlier claims.
+
+    `owner` is another one at each claim, so that an answer that outlived its lease is told from the one that replaced it.
+    """
 
     conversation_id: int
     owner: str
     attempts: int
 
 
-async def claim(tx: Transaction, owner: str, limit: int, lease: timedelta) -> list[Claim]:
+async def claim(tx: Transaction, limit: int, lease: timedelta) -> list[Claim]:
     """Take conversations that are due and not claimed, longest waiting first."""
+    owner = uuid.uuid4().hex
     query = (
         select(conversation.c.id, conversation.c.turn_attempts)
         .where(
@@ -52,16 +57,16 @@ async def claim(tx: Transaction, owner: str, limit: int, lease: timedelta) -> li
     return [Claim(row.id, owner, row.turn_attempts) for row in rows]
 
 
-async def owned(tx: Transaction, claims: Iterable[Claim]) -> set[int]:
-    """Which of these claims are still ours: nobody took them over after the lease."""
-    mine = {c.conversation_id: c.owner for c in claims}
+async def owned(tx: Transaction, claims: Sequence[Claim]) -> set[Claim]:
+    """Which of these claims still hold: nobody took them over after the lease. Locks their conversations."""
     rows = await tx.connection.execute(
         select(conversation.c.id, conversation.c.turn_owner)
-        .where(conversation.c.id.in_(list(mine)))
+        .where(conversation.c.id.in_([c.conversation_id for c in claims]))
         .order_by(conversation.c.id)
         .with_for_update()
     )
-    return {row.id for row in rows if row.turn_owner == mine[row.id]}
+    owners = {row.id: row.turn_owner for row in rows}
+    return {c for c in claims if owners.get(c.conversation_id) == c.owner}
 
 
 _RELEASE = update(conversation).where(
@@ -96,11 +101,14 @@ async def release(tx: Transaction, claims: Sequence[Claim], again_at: datetime |
     )
 
 
-async def renew(tx: Transaction, owner: str, ids: Iterable[int], lease: timedelta) -> None:
-    """Keep claims alive while a slow answer is written."""
+async def renew(tx: Transaction, claims: Sequence[Claim], lease: timedelta) -> None:
+    """Keep claims alive while slow answers are written."""
     await tx.connection.execute(
         update(conversation)
-        .where(conversation.c.id.in_(list(ids)), conversation.c.turn_owner == owner)
+        .where(
+            conversation.c.id.in_([c.conversation_id for c in claims]),
+            conversation.c.turn_owner.in_({c.owner for c in claims}),
+        )
         .values(turn_lease_until=tx.now + lease)
     )
 
