@@ -44,28 +44,33 @@ _CANTONESE = frozenset("嘅咗唔係喺冇佢哋嘢乜嚟咁噉啲嗰咩喎啫�
 _ZH_FRAME = re.compile(
     "[我你他她它们們的了是在不很有没沒都就也这這那吗嗎呢吧啊和跟被把给給让讓说說想会會要着著过過对對为為什怎]"
 )
-_EN_WORDS = frozenset(
-    "i im ive id ill a an the and or but so because if when then than that this these those is are am was were be been being do does did "
-    "dont doesnt didnt have has had havent cant cannot could would should will wont not no yes my me mine myself you your youre he she "
-    "him her his they them their we us our it its in on at to of for from with without about after before into over up down out off what "
-    "why how who where which can just like feel feels feeling felt really very too always never all everyone everything nothing nobody "
-    "anymore any some more much so get got go going know think want need help please thanks thank hello hi hey okay sorry talk "
-    "tell said there here now today again still even only".split()
+_EN_TEXT = (
+    "i im ive id ill a an the and or but so because if when then than that this these those is are am was were be "
+    "been being do does did "
+    "dont doesnt didnt have has had havent cant cannot could would should will wont not no yes my me mine myself "
+    "you your youre he she "
+    "him her his they them their we us our it its in on at to of for from with without about after before into over "
+    "up down out off what "
+    "why how who where which can just like feel feels feeling felt really very too always never all everyone "
+    "everything nothing nobody "
+    "anymore any some more much so get got go going know think want need help please thanks thank hello hi hey okay "
+    "sorry talk "
+    "tell said there here now today again still even only"
 )
-_OTHER_WORDS = (
-    frozenset(
-        # Spanish, Portuguese, French, German, Italian, Dutch, Indonesian, Vietnamese, Turkish, Polish: function words that are no English words.
-        "que de la el los las un una por para con pero muy estoy soy mi yo tengo porque como esta este nada ella hola gracias "
-        "eu nao não uma com mas muito estou meu minha voce você obrigado para isso "
-        "je suis ne pas les des et est dans mon ma mes avec pour une mais tres très bonjour merci moi vous nous "
-        "ich bin nicht und der das ist ein eine mir mich mit auf aber sehr habe mein danke wie zu "
-        "io sono non di che il per una mio mia anche ciao grazie molto "
-        "ik ben niet een het van en mijn dat maar heel heb "
-        "saya aku tidak yang dan ini itu dengan untuk sangat tidak sedih bisa "
-        "tôi không là và của rất một ben bir çok için ve ama değil jestem nie jest się na bardzo mam".split()
-    )
-    - _EN_WORDS
+_EN_WORDS = frozenset(_EN_TEXT.split())
+# Function words of Spanish, Portuguese, French, German, Italian, Dutch, Indonesian, Vietnamese, Turkish and Polish.
+_OTHER_TEXT = (
+    "que de la el los las un una por para con pero muy estoy soy mi yo tengo porque como esta este nada ella hola "
+    "gracias "
+    "eu nao não uma com mas muito estou meu minha voce você obrigado para isso "
+    "je suis ne pas les des et est dans mon ma mes avec pour une mais tres très bonjour merci moi vous nous "
+    "ich bin nicht und der das ist ein eine mir mich mit auf aber sehr habe mein danke wie zu "
+    "io sono non di che il per una mio mia anche ciao grazie molto "
+    "ik ben niet een het van en mijn dat maar heel heb "
+    "saya aku tidak yang dan ini itu dengan untuk sangat tidak sedih bisa "
+    "tôi không là và của rất một ben bir çok için ve ama değil jestem nie jest się na bardzo mam"
 )
+_OTHER_WORDS = frozenset(_OTHER_TEXT.split()) - _EN_WORDS
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _URL = re.compile(r"https?://\S+|www\.\S+|\S+@\S+\.\S+", re.IGNORECASE)
 
@@ -73,9 +78,9 @@ _URL = re.compile(r"https?://\S+|www\.\S+|\S+@\S+\.\S+", re.IGNORECASE)
 def detect(text: str, hint: str = "", previous: Tongue | None = None) -> Tongue | None:
     """The language and script to answer `text` in, or None.
 
-    None means a language the bot does not speak, or nothing to tell one by (emoji, digits, an empty text); the caller then
-    keeps the language it used before. `hint` is the platform's language tag (BCP 47, such as `zh-hant` or `en-GB`) and
-    `previous` the language of the conversation so far; both only decide what the text itself leaves open. In a text that
+    None means a language the bot does not speak, or nothing to tell one by (emoji, digits, an empty text); the caller
+    then keeps the language it used before. `hint` is the platform's language tag (BCP 47, such as `zh-hant` or `en-GB`) and
+    `previous` the language of the conversation so far; both only decide what the text leaves open. In a text that
     mixes languages the one that frames the sentence wins, so English words inside a Chinese sentence change nothing.
     """
     sample = _URL.sub(" ", text[:_MAX_READ])

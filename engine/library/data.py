@@ -1,0 +1,160 @@
+"""The library's data files: passages by topic, texts for the talk around them, exercises, and the cues a message is read by.
+
+Every file is TOML that a clinician can read and sign: `[meta]` holds what all its passages share, each `[[passage]]` its own
+text, `reviewed_by` and `version`. A fault in a file is one `LibraryError` that names the file.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from config import Language
+from engine.types import Level, Passage
+
+STRATEGIES = ("question", "reflection", "validation", "affirmation", "information", "suggestion", "choices")
+
+
+class LibraryError(Exception):
+    """A data file of the library is unreadable or incomplete. The message names the file and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A passage with the words of the situation it is for. An empty `when` fits the whole topic."""
+
+    passage: Passage
+    when: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic in one language: its passages, and the `cues` and `examples` it is recognised by."""
+
+    name: str
+    title: str
+    language: Language
+    cues: tuple[str, ...]
+    examples: tuple[str, ...]
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exercise:
+    """A mindfulness or grounding exercise, given in chat one step at a time."""
+
+    id: str
+    language: Language
+    title: str
+    minutes: int
+    steps: tuple[str, ...]
+    contraindications: str
+    topics: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    reviewed_by: str = ""
+    version: int = 1
+
+
+def load_topics(language: Language) -> tuple[Topic, ...]:
+    """Every topic of a language, in the order of the file names. Raises LibraryError."""
+    return tuple(_topic(path, language) for path in _files("passages", language.value))
+
+
+def load_talk(language: Language) -> tuple[Passage, ...]:
+    """What is said around the topics: greetings, answers about the bot, the frames of a reflection. Raises LibraryError."""
+    path = _data("talk") / f"{language.value}.toml"
+    return tuple(entry.passage for entry in _entries(path, _read(path), language))
+
+
+def load_exercises(language: Language) -> tuple[Exercise, ...]:
+    """Every exercise of a language. Raises LibraryError."""
+    path = _data("exercises") / f"{language.value}.toml"
+    try:
+        return tuple(
+            Exercise(
+                id=item["id"],
+                language=language,
+                title=item["title"],
+                minutes=item["minutes"],
+                steps=tuple(item["steps"]),
+                contraindications=item["contraindications"],
+                topics=tuple(item["topics"]),
+                sources=tuple(item["sources"]),
+                reviewed_by=item["reviewed_by"],
+                version=item["version"],
+            )
+            for item in _read(path)["exercise"]
+        )
+    except KeyError as error:
+        raise LibraryError(f"{path}: an exercise lacks {error}") from error
+
+
+def load_cues(language: Language) -> dict[str, Any]:
+    """The patterns by which a message is read. Raises LibraryError."""
+    return _read(_data("cues") / f"{language.value}.toml")
+
+
+def _topic(path: Traversable, language: Language) -> Topic:
+    data = _read(path)
+    try:
+        meta = data["meta"]
+        return Topic(
+            name=meta["topic"],
+            title=meta["title"],
+            language=language,
+            cues=tuple(meta["cues"]),
+            examples=tuple(meta["examples"]),
+            entries=tuple(_entries(path, data, language)),
+        )
+    except KeyError as error:
+        raise LibraryError(f"{path}: {error} is missing from [meta]") from error
+
+
+def _entries(path: Traversable, data: dict[str, Any], language: Language) -> Iterator[Entry]:
+    try:
+        meta = data["meta"]
+        shared = Passage(
+            id="",
+            language=language,
+            topic=meta["topic"],
+            strategy="",
+            text="",
+            audience=meta["audience"],
+            level=Level(meta["level"]),
+            sources=tuple(meta["sources"]),
+        )
+        for item in data["passage"]:
+            passage = replace(
+                shared,
+                id=item["id"],
+                strategy=item["strategy"],
+                text=item["text"],
+                audience=item.get("audience", shared.audience),
+                level=Level(item.get("level", shared.level)),
+                reviewed_by=item["reviewed_by"],
+                version=item["version"],
+            )
+            yield Entry(passage, tuple(item.get("when", ())))
+    except (KeyError, ValueError) as error:
+        raise LibraryError(f"{path}: a passage or [meta] lacks or misnames {error}") from error
+
+
+def _data(folder: str) -> Traversable:
+    return files("engine.library") / folder
+
+
+def _files(*folders: str) -> list[Traversable]:
+    folder = _data(folders[0])
+    for name in folders[1:]:
+        folder = folder / name
+    found = [path for path in folder.iterdir() if path.name.endswith(".toml")]
+    return sorted(found, key=lambda path: path.name)
+
+
+def _read(path: Traversable) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise LibraryError(f"{path}: {error}") from error

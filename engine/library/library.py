@@ -1,0 +1,137 @@
+"""The reviewed library of a language, ready to be asked: which topic a message is about, and which passages fit it."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from config import Language
+from engine.library.data import Entry, Exercise, Topic, load_cues, load_exercises, load_talk, load_topics
+from engine.library.index import Index, plain, terms
+from engine.library.mirror import Mirror
+from engine.library.reading import Reader
+from engine.types import Passage
+
+GENERAL = "general"  # the topic of whoever has not said yet what it is about
+_MAX_QUERY = 3000  # characters of a text that are looked at
+_CUE_WEIGHT = 3.0
+
+
+class Shelf:
+    """Everything the library holds in one language."""
+
+    def __init__(self, language: Language) -> None:
+        cues = load_cues(language)
+        self.language = language
+        self.topics: dict[str, Topic] = {topic.name: topic for topic in load_topics(language)}
+        self.exercises: tuple[Exercise, ...] = load_exercises(language)
+        self.reader = Reader(language, cues)
+        self.mirror = Mirror(language, cues)
+        self.person_topics = frozenset(cues["person_topics"])
+        self.control: dict[str, str] = {name: cues[name] for name in ("exercise_next", "exercise_stop", "agree")}
+        self._talk: dict[str, list[Passage]] = {}
+        for passage in load_talk(language):
+            self._talk.setdefault(passage.strategy, []).append(passage)
+        self._names = list(self.topics)
+        self._cues = {name: _cue_weights(topic, self.topics) for name, topic in self.topics.items()}
+        self._topic_index = Index([_topic_terms(topic) for topic in self.topics.values()])
+        self._entries = [entry for topic in self.topics.values() for entry in topic.entries]
+        self._number = {entry.passage.id: number for number, entry in enumerate(self._entries)}
+        self._passage_index = Index([self._passage_terms(entry) for entry in self._entries])
+
+    def talk(self, kind: str) -> list[Passage]:
+        """The texts of one kind that are said around the topics."""
+        return self._talk[kind]
+
+    def rank_topics(self, text: str) -> dict[str, float]:
+        """How much `text` speaks of each topic, most first; topics it does not touch are left out."""
+        text = text[:_MAX_QUERY]
+        looked_up = plain(text, self.language)
+        found = self._topic_index.scores(terms(text, self.language))
+        scores = {name: float(found[number]) for number, name in enumerate(self._names)}
+        for name, cues in self._cues.items():
+            scores[name] += sum(weight for cue, weight in cues if cue in looked_up)
+        ranked = sorted(scores.items(), key=lambda item: -item[1])
+        return {name: score for name, score in ranked if score > 0 and name != GENERAL}
+
+    def fits(self, entry: Entry, text: str) -> int:
+        """How many words of the situation that `entry` is for stand in `text`."""
+        looked_up = plain(text[:_MAX_QUERY], self.language)
+        return sum(_cue(word, self.language) in looked_up for word in entry.when)
+
+    def relevance(self, text: str) -> dict[str, float]:
+        """BM25 of every passage with any term of `text`, by passage id."""
+        found = self._passage_index.scores(terms(text[:_MAX_QUERY], self.language))
+        return {self._entries[number].passage.id: float(found[number]) for number in np.flatnonzero(found)}
+
+    def cue_count(self, topic: str, clause: str) -> int:
+        """How many cues of a topic stand in a clause."""
+        looked_up = plain(clause, self.language)
+        return sum(cue in looked_up for cue, _ in self._cues.get(topic, ()))
+
+    def _passage_terms(self, entry: Entry) -> list[str]:
+        return terms(entry.passage.text, self.language) + 2 * [
+            term for word in entry.when for term in terms(word, self.language)
+        ]
+
+
+class Library:
+    """The reviewed texts in every language."""
+
+    def __init__(self) -> None:
+        self._shelves = {language: Shelf(language) for language in Language}
+
+    def shelf(self, language: Language) -> Shelf:
+        """What the library holds in `language`."""
+        return self._shelves[language]
+
+    def search(self, text: str, language: Language, limit: int = 5) -> tuple[Passage, ...]:
+        """The passages that help most with `text`, best first: what a model may ground its answer on.
+
+        Questions and offers are left out, since the model asks its own.
+        """
+        shelf = self.shelf(language)
+        topics = shelf.rank_topics(text)
+        relevance = shelf.relevance(text)
+        scores: list[tuple[float, Passage]] = []
+        for name, score in list(topics.items())[:2]:
+            for entry in shelf.topics[name].entries:
+                if entry.passage.strategy not in ("information", "suggestion", "validation"):
+                    continue
+                fits = shelf.fits(entry, text)
+                if entry.when and not fits:
+                    continue
+                scores.append((score + relevance.get(entry.passage.id, 0.0) + 4.0 * fits, entry.passage))
+        scores.sort(key=lambda item: (-item[0], item[1].id))
+        return tuple(passage for _, passage in scores[: max(0, limit)])
+
+    def passages(self, language: Language) -> tuple[Passage, ...]:
+        """Every passage of every topic, for review and export."""
+        topics = self.shelf(language).topics.values()
+        return tuple(entry.passage for topic in topics for entry in topic.entries)
+
+    def exercises(self, language: Language) -> tuple[Exercise, ...]:
+        """Every exercise, in the order of the file."""
+        return self.shelf(language).exercises
+
+
+@lru_cache(maxsize=1)
+def load_library() -> Library:
+    """The library, read once. Raises LibraryError when a data file is at fault."""
+    return Library()
+
+
+def _cue(word: str, language: Language) -> str:
+    return plain(word, language)
+
+
+def _cue_weights(topic: Topic, topics: dict[str, Topic]) -> list[tuple[str, float]]:
+    """Each cue with its weight: less when other topics share it, more when it is long and so says more."""
+    shared = {cue: sum(cue in other.cues for other in topics.values()) for cue in topic.cues}
+    return [
+        (_cue(cue, topic.language), _CUE_WEIGHT / shared[cue] * (1.0 + 0.1 * min(len(cue), 10))) for cue in topic.cues
+    ]
+
+
+def _topic_terms(topic: Topic) -> list[str]:
+    found = [term for example in topic.examples for term in terms(example, topic.language)]
+    return 2 * found + [term for entry in topic.entries for term in terms(entry.passage.text, topic.language)]

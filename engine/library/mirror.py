@@ -1,0 +1,243 @@
+"""Gives somebody's own words back: finds the clause that says most, and turns `I` into `you`.
+
+A wrong echo is worse than none, so every doubt ends in None: quotations, second persons, sentences that start in the middle of
+a thought, and anything that should not be repeated aloud are passed over.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from config import Language
+
+_MAX_READ = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """A clause in the second person, ready for a frame. `question` tells an indirect question from a statement."""
+
+    text: str
+    question: bool = False
+
+
+class Mirror:
+    """Finds the echo of a message in one language."""
+
+    def __init__(self, language: Language, cues: dict[str, Any]) -> None:
+        self._unsafe = re.compile(cues["unsafe"], re.IGNORECASE)
+        self._generic = re.compile(cues["generic"], re.IGNORECASE)
+        self._identity = re.compile(cues["identity"], re.IGNORECASE)
+        self._address = re.compile(cues["address"], re.IGNORECASE)
+        self._dangling = re.compile(cues["dangling"], re.IGNORECASE)
+        self._asking = re.compile(cues["asking"], re.IGNORECASE)
+        self._chinese = language is Language.ZH
+
+    def echo(self, text: str, weight: Callable[[str], float]) -> Echo | None:
+        """The clause most worth giving back, or None. `weight` scores a clause by what matters in it (cues, feelings)."""
+        sample = text[:_MAX_READ].replace("’", "'")
+        spans = _chinese_spans(sample, self._address) if self._chinese else _english_spans(sample, self._address)
+        best, best_score = None, 0.0
+        for span in spans:
+            if not self._worth(span):
+                continue
+            score = weight(span) + (_chinese_weight(span) if self._chinese else _english_weight(span))
+            if score > best_score + 1e-6:
+                best, best_score = span, score
+        if best is not None:
+            return Echo(_second_person_zh(best) if self._chinese else _second_person_en(best))
+        return self._question(sample)
+
+    def _worth(self, span: str) -> bool:
+        if self._unsafe.search(span) or self._generic.search(span) or self._identity.search(span):
+            return False
+        if self._chinese and self._asking.search(span):
+            return False
+        return not self._dangling.search(span)
+
+    def _question(self, text: str) -> Echo | None:
+        turn = _indirect_zh if self._chinese else _indirect_en
+        for sentence in re.findall(r"[^。！!？?.\n…]+[？?]", text):
+            stripped = _strip(sentence, self._address)
+            if not self._unsafe.search(stripped):
+                indirect = turn(stripped)
+                if indirect:
+                    return Echo(indirect, question=True)
+        return None
+
+
+def _strip(clause: str, address: re.Pattern[str]) -> str:
+    """Without greeting, form of address and leading connective, however many there are."""
+    clause = clause.strip(" ，,、：:—-\t\"'“”")
+    while found := address.match(clause):
+        if found.end() == 0:
+            break
+        clause = clause[found.end() :]
+    return clause.strip(" ，,、：:—-")
+
+
+# Chinese ------------------------------------------------------------------------------------------------------------------
+
+_ZH_LONGEST = 40
+_ZH_SHORTEST = 7
+_ZH_NOT_MINE = re.compile('你|您|[“”"「」『』（(《]|http|\\d{5}')
+_ZH_PERSON = re.compile(
+    "老公|丈夫|老婆|妻子|男友|女友|朋友|妈|母亲|爸|父亲|父母|婆婆|岳|儿子|女儿|孩子|弟|妹|哥|姐|领导|老板|同事|室友|同学|老师|家人|奶奶|爷爷|外婆|前任"
+)
+
+
+def _chinese_spans(text: str, address: re.Pattern[str]) -> Iterator[str]:
+    for sentence in re.split("[。！!；;\n…~～]+|[^。！!；;\n…]*[？?]", text):
+        clauses = [clause.strip() for clause in re.split("[，,]", sentence or "") if clause.strip()]
+        for first in range(len(clauses)):
+            for last in range(first + 1, min(first + 3, len(clauses)) + 1):
+                span = "，".join([_strip(clauses[first] + "，", address), *clauses[first + 1 : last]]).strip("，")
+                if _ZH_SHORTEST <= len(span) <= _ZH_LONGEST and not _ZH_NOT_MINE.search(span):
+                    yield span
+
+
+def _chinese_weight(span: str) -> float:
+    score = min(len(span), 26) / 26
+    score += 0.5 * ("我" in span) + 0.5 * bool(_ZH_PERSON.search(span))
+    return score - 0.4 * span.count("，") * (len(span) > 30)
+
+
+def _second_person_zh(span: str) -> str:
+    """我 becomes 你, except inside words that are no pronoun."""
+    flipped = re.sub("咱们?|我们|俺们", "你们", span)
+    flipped = re.sub("(?<!自)(?<!忘)我(?!国)|俺|本人", "你", flipped)
+    return flipped.strip("，。；;、 ")
+
+
+def _indirect_zh(sentence: str) -> str | None:
+    question = re.sub("[呢啊呀？?]+$", "", sentence.split("，")[-1] if len(sentence) > _ZH_LONGEST else sentence)
+    if not 8 <= len(question) <= _ZH_LONGEST or _ZH_NOT_MINE.search(question):
+        return None
+    if not re.search("为什么|为何|如何|怎样|怎么(?!办|样)|是不是|要不要|该不该|还是", question) or re.search(
+        "吗$|么$", question
+    ):
+        return None
+    return _second_person_zh(question)
+
+
+# English ------------------------------------------------------------------------------------------------------------------
+
+_EN_LONGEST = 26
+_EN_SHORTEST = 5
+_EN_START = re.compile(
+    r"(i|i'm|im|i've|ive|i'd|we|we're|we've|my|our|there (is|are|was)|everyone|everybody|nobody|no one|people|someone)\b",
+    re.I,
+)
+_EN_NOT_MINE = re.compile(r"\byou\b|\byour\b|[\"“”(<>*]|http|\d{5}|\.\.", re.I)
+_EN_VERB = re.compile(
+    r"\b(is|are|was|were|has|have|had|does|do|did|can|can't|will|would|won't|keeps?|says?|said|wants?|thinks?|left|told|feels?|"
+    r"makes?|made|gets?|got|goes|went|lost|broke|found|took|gave|knows?|never|always|don't|doesn't|didn't|\w+ed|\w+n't)\b",
+    re.I,
+)
+_EN_CUT = re.compile(
+    r",\s+|;\s+|\s+(?=but\b|because\b|although\b|even though\b|so\s+i\b|and\s+(?:i|he|she|they|we|my|it)\b)", re.I
+)
+
+
+def _english_spans(text: str, address: re.Pattern[str]) -> Iterator[str]:
+    for sentence in re.split(r"(?<=[.!?])[\s\"']+|\n+|(?<=[.!?])(?=[A-Z])", text):
+        if sentence.rstrip(" \"'").endswith("?"):
+            continue
+        cuts = [0, *(found.end() for found in _EN_CUT.finditer(sentence)), len(sentence)]
+        for first in range(len(cuts) - 1):
+            for last in range(first + 1, min(first + 3, len(cuts) - 1) + 1):
+                span = _strip(sentence[cuts[first] : cuts[last]].strip(" .!;,"), address)
+                span = re.sub(
+                    r"\s+(and|but|because|so|although|even though)$", "", re.sub(r"\s+", " ", span), flags=re.I
+                )
+                words = span.count(" ") + 1
+                if _EN_SHORTEST <= words <= _EN_LONGEST and _EN_START.match(span) and not _EN_NOT_MINE.search(span):
+                    if re.match(r"(i|we|there)\b", span, re.I) or _EN_VERB.search(span):
+                        yield span
+
+
+def _english_weight(span: str) -> float:
+    words = span.count(" ") + 1
+    score = min(words, 14) / 14
+    score += 0.5 * bool(re.search(r"\b(my|our) \w+", span, re.I))
+    return score - 0.3 * (words > 20)
+
+
+_EN_FLIPS: list[tuple[re.Pattern[str], str]] = [
+    (re.compile(pattern, re.I), becomes)
+    for pattern, becomes in [
+        (r"\b(?:me|myself) and my ([\w-]+)\b", r"you and your \1"),
+        (r"\bmy ([\w-]+(?: [\w-]+)?) and (?:i|me|myself)\b", r"you and your \1"),
+        (r"\bi (am|was)n't\b", r"you \1@n't"),
+        (r"\bi (\w+ly |just |still |also |never |always )?was\b", r"you \1were"),
+        (r"\bwas i\b", "were you"),
+        (r"(?<!\d )(?<!\d)\bam\b", "are"),
+        (r"\bwas@n't\b", "weren't"),
+        (r"\bam@n't\b", "aren't"),
+        (r"\b(?:i'm|im|we're)\b", "you're"),
+        (r"\b(?:i've|ive|we've)\b", "you've"),
+        (r"\b(?:i'd|we'd)\b", "you'd"),
+        (r"\b(?:i'll|we'll)\b", "you'll"),
+        (r"\b(?:i|we|me|us)\b", "you"),
+        (r"\b(?:my|our)\b", "your"),
+        (r"\b(?:mine|ours)\b", "yours"),
+        (r"\bmyself\b", "yourself"),
+        (r"\bourselves\b", "yourselves"),
+    ]
+]
+
+
+def _second_person_en(span: str) -> str:
+    """First person becomes second, and the start loses its capital unless it may be a name."""
+    for pattern, becomes in _EN_FLIPS:
+        span = pattern.sub(becomes, span)
+    first = span.split(" ", 1)[0]
+    if first.lower() in (
+        "you",
+        "your",
+        "you're",
+        "you've",
+        "you'd",
+        "there",
+        "everyone",
+        "everybody",
+        "nobody",
+        "no",
+        "people",
+        "someone",
+    ):
+        span = span[:1].lower() + span[1:]
+    return span.strip(" .,;!")
+
+
+def _indirect_en(sentence: str) -> str | None:
+    question = re.sub(r"\s+", " ", sentence).strip(" ?.!")
+    if not 3 <= question.count(" ") + 1 <= 20 or _EN_NOT_MINE.search(question):
+        return None
+    for pattern, becomes in _EN_INDIRECT:
+        found = pattern.match(question)
+        if found:
+            rest = found["rest"].strip()
+            return None if len(rest) < 4 else _second_person_en(f"{found.expand(becomes)} {rest}")
+    return None
+
+
+_EN_INDIRECT: list[tuple[re.Pattern[str], str]] = [
+    (re.compile(pattern + r" (?P<rest>.+)$", re.I), becomes)
+    for pattern, becomes in [
+        (r"how (?:do|can|should|could|would|might) (?:i|we)", "how to"),
+        (r"what (?:should|can|could|do) (?:i|we) do", "what to do"),
+        (r"why (?:do|would|should) (?:i|we)", "why you"),
+        (r"why (can't|don't|won't|can) (?:i|we)", r"why you \1"),
+        (r"why am i", "why you are"),
+        (r"should (?:i|we)", "whether to"),
+        (r"(can|could|will) (?:i|we)", r"whether you \1"),
+        (r"am i", "whether you are"),
+        (r"do i", "whether you"),
+        (
+            r"is it (wrong|normal|okay|ok|possible|bad|weird|healthy|unhealthy|common|too late|selfish|worth)",
+            r"whether it is \1",
+        ),
+    ]
+]
