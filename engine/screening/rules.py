@@ -1,0 +1,141 @@
+"""The rules: readable data in `rules/*.toml`, checked and compiled once."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.screening.patterns import Compiler, Pattern
+from engine.screening.scopes import Scope, Scopes
+from engine.screening.segments import Segment
+from engine.types import About, Category, Level
+
+RULES = Path(__file__).parent / "rules"
+_NOT_RULES = ("spelling.toml", "scopes.toml", "words.toml", "answers.toml")
+
+
+class RuleError(ValueError):
+    """A rule file is wrong. The message names the file and the rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One kind of sentence and what it means.
+
+    `certain`: the learned model may not lower it. `together`: its level when danger stands elsewhere in the text or in
+    earlier turns ("I have the pills here"). `past`: its level when it is told of the past. `about`: who is in danger, None
+    where the sentence decides. `scopes`: what can take its meaning away. `inner`: a negation inside the match counts too ("he
+    never hits me").
+    """
+
+    id: str
+    level: Level
+    category: Category | None
+    patterns: tuple[Pattern, ...]
+    unless: Pattern | None
+    inner: bool
+    certain: bool
+    together: Level
+    past: Level
+    about: About | None
+    scopes: frozenset[Scope]
+    hits: tuple[str, ...]
+    misses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that matched `[start, end)` of the normalised text, with its level there."""
+
+    rule: Rule
+    start: int
+    end: int
+    level: Level
+    about: About
+
+
+class RuleSet:
+    """All rules, with an index from anchors to rules."""
+
+    def __init__(self, rules: Iterable[Rule], scopes: Scopes) -> None:
+        self.rules = tuple(rules)
+        self.scopes = scopes
+        self._by_anchor: dict[str, list[tuple[Rule, Pattern]]] = {}
+        for rule in self.rules:
+            for pattern in rule.patterns:
+                for anchor in pattern.anchors:
+                    self._by_anchor.setdefault(anchor, []).append((rule, pattern))
+
+    def find(self, text: str, segments: Iterable[Segment]) -> Iterator[Finding]:
+        """Every finding in a normalised text, sentence by sentence. Scopes are applied; what they take away is left out."""
+        present = [anchor for anchor in self._by_anchor if anchor in text]
+        if not present:
+            return
+        recovered: bool | None = None
+        for segment in segments:
+            sentence = segment.text
+            candidates = {
+                id(pattern): (rule, pattern)
+                for anchor in present
+                if anchor in sentence
+                for rule, pattern in self._by_anchor[anchor]
+            }
+            for rule, pattern in candidates.values():
+                match = pattern.regex.search(sentence)
+                if match is None or (rule.unless is not None and rule.unless.regex.search(sentence)):
+                    continue
+                if recovered is None:
+                    recovered = self.scopes.recovered(text)
+                finding = self._in_scope(rule, segment, match, recovered)
+                if finding is not None:
+                    yield finding
+
+    def _in_scope(self, rule: Rule, segment: Segment, match: re.Match[str], recovered: bool) -> Finding | None:
+        start, end = match.span()
+        held = self.scopes.of(segment.text, start, end) & rule.scopes
+        if Scope.NEGATED in held or Scope.FRAMED in held:
+            return None
+        if rule.inner and self.scopes.negates(match[0]):
+            return None
+        past = Scope.PAST in held or (recovered and Scope.PAST in rule.scopes)
+        level = min(rule.level, rule.past) if past else rule.level
+        about = rule.about or self.scopes.about(segment.text, start, end)
+        return Finding(rule, segment.start + start, segment.start + end, level, about)
+
+
+def load_rules(folder: Path = RULES) -> RuleSet:
+    """Read every rule file of `folder`. Raises RuleError."""
+    compiler = Compiler(tomllib.loads((folder / "words.toml").read_text(encoding="utf-8"))["words"])
+    rules: list[Rule] = []
+    for path in sorted(folder.glob("*.toml")):
+        if path.name in _NOT_RULES:
+            continue
+        for row in tomllib.loads(path.read_text(encoding="utf-8"))["rule"]:
+            try:
+                rules.append(_rule(row, compiler))
+            except (KeyError, ValueError) as error:
+                raise RuleError(f"{path.name}, rule {row.get('id', '?')}: {error}") from error
+    if len({rule.id for rule in rules}) != len(rules):
+        raise RuleError("two rules have the same id")
+    return RuleSet(rules, Scopes.load(folder / "scopes.toml"))
+
+
+def _rule(row: dict[str, Any], compiler: Compiler) -> Rule:
+    level = Level(row["level"])
+    return Rule(
+        id=row["id"],
+        level=level,
+        category=Category(row["category"]) if row.get("category") else None,
+        patterns=tuple(compiler.compile(source) for source in row["patterns"]),
+        unless=compiler.union(row.get("unless", [])),
+        inner=row.get("inner", False),
+        certain=row.get("certain", False),
+        together=Level(row.get("together", level)),
+        past=Level(row.get("past", Level.ELEVATED)),
+        about=About(row["about"]) if "about" in row else None,
+        scopes=frozenset(Scope(scope) for scope in row.get("scopes", list(Scope))),
+        hits=tuple(row["hits"]),
+        misses=tuple(row["misses"]),
+    )
