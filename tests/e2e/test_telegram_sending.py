@@ -239,8 +239,8 @@ async def test_stopping_lets_a_send_end(telegram: TelegramEmulator) -> None:
     sending = asyncio.create_task(adapter.send(chat(adapter), Reply("last words")))
     await telegram.wait_until(lambda: not telegram.faults.waiting)
     run.cancel()
-    while not adapter._request._closed:
-        await asyncio.sleep(0)
+    stopped, _ = await asyncio.wait({run}, timeout=0.1)
+    assert not stopped, "it waits for the send"
     gate.set()
     assert (await sending).reference
     with contextlib.suppress(asyncio.CancelledError):
