@@ -12,7 +12,6 @@ from prometheus_client import Counter
 
 from config import Language, load_texts
 from engine.guard import Guard
-from engine.language import to_script
 from engine.types import Answer, Generator, GeneratorError, Piece, Request
 
 OnText = Callable[[str], Awaitable[None]]
@@ -161,11 +160,8 @@ class Responder:
         return Answer(text, request.language, generator.name, strategy, passages, blocked)
 
     def _passed(self, generator: Generator, text: str, request: Request, final: bool = True) -> str:
-        """The text as the user may read it: a model's is checked, and put into the user's script."""
-        if generator.trusted:
-            return text
-        text = to_script(text, request.script)
-        if rules := self._guard.check(text, request, final):
+        """The text, if the user may read it. Raises _Blocked."""
+        if not generator.trusted and (rules := self._guard.check(text, request, final)):
             raise _Blocked(rules)
         return text
 

@@ -188,12 +188,6 @@ async def test_a_sentence_cut_off_by_the_length_limit_is_left_out() -> None:
     assert answer.text == "面试又没过，这一下打击不小。"
 
 
-async def test_readers_of_traditional_characters_get_them() -> None:
-    request = Request("面試又沒過", Language.ZH, Script.HANT)
-    answer = await (await responder(Scripted(says("这一下打击不小。")))).answer(request)
-    assert answer.text == "這一下打擊不小。"
-
-
 async def test_the_library_answers_while_the_model_loads() -> None:
     model = Scripted(says(*GOOD))
     model.may_start.clear()
