@@ -29,7 +29,7 @@ from config import ConfigError, Roster, Settings, load_crisis_lines, load_roster
 from engine import Generator, Screener
 from engine.generators import make_generator
 from engine.guard import Guard
-from engine.library import load_library
+from engine.library import LibraryGenerator, load_library
 from engine.responder import Responder
 from engine.screening import load_screener
 
@@ -131,7 +131,10 @@ def build(
     handoffs = Handoffs(desks, speaker, wording)
     desk = Desk(store, desks, speaker, wording, settings.handoff.lease_seconds)
     responder = Responder(
-        generator or make_generator(settings), load_library(), Guard(), settings.turn.reply_timeout_seconds
+        generator or make_generator(settings),
+        LibraryGenerator(load_library()),
+        Guard(),
+        settings.turn.reply_timeout_seconds,
     )
     answers = Answers(
         store,

@@ -43,12 +43,13 @@ def reply_lines(file: str) -> None:
 async def _reply_all(file: str) -> None:
     from engine.generators import make_generator
     from engine.guard import Guard
-    from engine.library import load_library
+    from engine.library import LibraryGenerator, load_library
     from engine.responder import Responder
 
     settings = load_settings()
     screener = load_screener()
-    responder = Responder(make_generator(settings), load_library(), Guard(), settings.turn.reply_timeout_seconds)
+    library = LibraryGenerator(load_library())
+    responder = Responder(make_generator(settings), library, Guard(), settings.turn.reply_timeout_seconds)
     await responder.start()
     await responder.loaded()
     try:
