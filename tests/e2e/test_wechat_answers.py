@@ -71,6 +71,19 @@ async def test_a_text_that_does_not_fit_follows_as_a_customer_service_message() 
         assert await h.person.sees(2) == [Seen("passive", long), Seen("service", short)]
 
 
+async def test_a_customer_service_message_does_not_overtake_a_passive_answer() -> None:
+    async with house() as h:
+        h.intake.gate = asyncio.Event()
+        pushed = h.person.writes("你好")
+        await h.intake.called(1)
+        said = [asyncio.create_task(h.say("先" * 600)), asyncio.create_task(h.say("后" * 100))]
+        await asyncio.wait(said, timeout=0.1)
+        assert h.person.seen == []
+        h.intake.gate.set()
+        assert [s.how for s in await h.person.sees(2)] == ["passive", "service"]
+        await asyncio.gather(pushed, *said)
+
+
 async def test_the_longest_text_fits_and_one_byte_more_is_rejected() -> None:
     async with house() as h:
         longest = "长" * 682 + "a"

@@ -156,8 +156,24 @@ def test_any_body_is_read_or_refused(body: bytes) -> None:
 
 FIELDS = st.dictionaries(
     st.sampled_from(
-        "ToUserName FromUserName CreateTime MsgId MsgType Event EventKey Content MediaId Title Url FileTotalLen Format "
-        "Label Location_X Encrypt".split()
+        [
+            "ToUserName",
+            "FromUserName",
+            "CreateTime",
+            "MsgId",
+            "MsgType",
+            "Event",
+            "EventKey",
+            "Content",
+            "MediaId",
+            "Title",
+            "Url",
+            "FileTotalLen",
+            "Format",
+            "Label",
+            "Location_X",
+            "Encrypt",
+        ]
     ),
     st.sampled_from(["", "<a/>", "<a>1</a>", "text", "event", "file", "link", "voice", "subscribe", "device_x"])
     | st.integers(-(10**30), 10**30).map(str)
