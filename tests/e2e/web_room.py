@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 
 import uvicorn
@@ -85,15 +85,38 @@ async def say(
     return line
 
 
+class Server(uvicorn.Server):
+    """uvicorn that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._listens = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._listens.set()
+
+    async def begin(self, listener: socket.socket) -> asyncio.Task[None]:
+        """Serve in a task of its own; returns once it listens."""
+        serving = asyncio.create_task(self.serve([listener]))
+        listens = asyncio.create_task(self._listens.wait())
+        await asyncio.wait([serving, listens], return_when=asyncio.FIRST_COMPLETED)
+        listens.cancel()
+        return serving
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield  # signals are the business of the test run
+
+
 class Site:
     """A server on a loopback port that can be stopped and started again on the same port."""
 
     def __init__(self, app: Callable[..., object]) -> None:
         self._app = app
-        self._server: uvicorn.Server | None = None
-        self._task: asyncio.Task[None] | None = None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+        self._server: Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+        with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port: int = probe.getsockname()[1]
 
     @property
@@ -101,20 +124,14 @@ class Site:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        config = uvicorn.Config(
-            self._app, host="127.0.0.1", port=self.port, log_config=None, lifespan="on", timeout_graceful_shutdown=1
-        )
-        self._server = uvicorn.Server(config)
-        self._task = asyncio.create_task(self._server._serve())
-        while not self._server.started:
-            if self._task.done():
-                await self._task
-            await asyncio.sleep(0.005)
+        config = uvicorn.Config(self._app, log_config=None, lifespan="on", timeout_graceful_shutdown=1)
+        self._server = Server(config)
+        self._serving = await self._server.begin(socket.create_server(("127.0.0.1", self.port)))
 
     async def stop(self) -> None:
-        if self._server and self._task:
+        if self._server and self._serving:
             self._server.should_exit = True
-            await self._task
+            await self._serving
             self._server = None
 
 

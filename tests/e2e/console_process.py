@@ -1,0 +1,40 @@
+"""A bot process with the web chat and the console, for Chromium: the real program and store, an echo for a model.
+
+`python -m tests.e2e.console_process FOLDER` prints one JSON line once it is at work: the port, and an invitation for
+each counsellor of the roster. It runs until it is killed.
+"""
+
+import asyncio
+import json
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from bot.app import build, open_store, prepare
+from bot.console import Accounts, mount_console
+from bot.server import make_server
+from tests.e2e.web_room import Server
+from tests.support import EchoGenerator, WordScreener, settings
+
+
+async def main(folder: str) -> None:
+    made = settings(Path(folder), work={"poll_seconds": 0.1})
+    app = build(made, store=open_store(made), screener=WordScreener(), generator=EchoGenerator())
+    accounts = Accounts(app.store, app.roster)
+    await prepare(app.store)
+    web = make_server(app)
+    mount_console(web, app.desk, app.console, accounts, "")
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = Server(uvicorn.Config(web, log_level="warning", timeout_graceful_shutdown=1))
+    async with app.running():
+        serving = await server.begin(listener)
+        invites = {c.id: await accounts.invite(c.id) for c in app.roster.counsellors}
+        sys.stdout.write(json.dumps({"port": listener.getsockname()[1], "invites": invites}) + "\n")
+        sys.stdout.flush()
+        await serving
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
