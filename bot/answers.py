@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Mapping
 from itertools import takewhile
 
@@ -24,6 +25,7 @@ READABLE = 20_000
 """Characters of one turn that are answered; a longer text is kept and screened, and the user is asked for less."""
 
 TYPING_AFTER = 0.4  # seconds; an answer from the library is there before
+DRAFT_AFTER = 0.8  # seconds; an answer that is there sooner is shown at once
 TYPING_EVERY = 4.0
 _ROLE = {messages.USER: Role.USER, messages.COUNSELLOR: Role.COUNSELLOR}
 
@@ -88,8 +90,6 @@ class Answers:
     async def _reply(self, work: Work, taken: list[Stored], text: str) -> Outcome:
         person = work.person
         language = self._wording.language_of(person)
-        async with self._store.reading() as tx:
-            note = await conversations.get_note(tx, person.id)
         request = Request(
             text=text,
             language=language,
@@ -97,7 +97,7 @@ class Answers:
             history=_history(work, taken),
             level=person.level,
             conversation=str(person.id),
-            note=note,
+            note=self._store.cipher.open(person.note) if person.note else "",
         )
         async with self._typing(person.address):
             answer = await self._responder.answer(request, self._drafts(work))
@@ -125,7 +125,11 @@ class Answers:
         if adapter is None or not adapter.capabilities.streaming:
             return None
 
+        began = time.monotonic()
+
         async def show(text: str) -> None:
+            if time.monotonic() - began < DRAFT_AFTER:
+                return
             async with self._store.reading() as tx:
                 fences = await conversations.fences(tx, [work.person.id])
             if fences.get(work.person.id) == work.person.fence:

@@ -160,6 +160,8 @@ class Delivery:
         await outbox.record(tx, again + lost)
 
     async def _rest(self) -> None:
+        if self._store.wake.rung(OUTBOX):
+            return
         async with self._store.reading() as tx:
             due = await outbox.next_due(tx, self._adapters)
             seconds = (due - tx.now).total_seconds() if due and len(self._tasks) < BATCH else self._poll

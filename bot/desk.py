@@ -91,7 +91,7 @@ class Desk:
             if found is None or person is None:
                 return None
             await handoffs.viewed(tx, person.id, viewer)
-            said = (await messages.recent(tx, [person.id], CASE_MESSAGES)).get(person.id, [])
+            said = await messages.latest(tx, [person.id], CASE_MESSAGES, unsent=True)
             judged = await messages.assessments(tx, [m.id for m in said if m.author == messages.USER])
             return Case(found, person, tuple(said), judged, tuple(await handoffs.events(tx, handoff_id)))
 

@@ -143,9 +143,9 @@ class Handoffs:
             called = tuple(c for c in called if c.id == handoff.counsellor) or tuple(
                 c for c in roster.counsellors if c.id == handoff.counsellor
             )
-        said = await messages.recent(tx, [person.id], 2 * PACKET_MESSAGES)
+        said = await messages.latest(tx, [person.id], 2 * PACKET_MESSAGES, unsent=True)
         for counsellor in called:
-            text = self.packet(counsellor, person, handoff, found, said.get(person.id, []), key, tx.now)
+            text = self.packet(counsellor, person, handoff, found, said, key, tx.now)
             words = load_texts(counsellor.languages[0])
             claim = ((Button(words.get("button.claim"), f"claim {handoff.id}"),),)
             for address in self.desks.addresses(counsellor):

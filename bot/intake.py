@@ -15,6 +15,7 @@ from bot.handoff import Desks, Handoffs
 from bot.store import TURNS, Store, Transaction, conversations, handoffs, messages, outbox
 from bot.store.conversations import Conversation
 from bot.store.messages import DONE, PENDING
+from bot.store.recent import RecentTalk
 from bot.store.wake import page
 from engine import Assessment, Level, Role, Screener, Turn
 from engine.language import detect
@@ -65,6 +66,7 @@ class Intake:
         self._desks = desks
         self._gather = timedelta(seconds=gather_seconds)
         self._windowed = frozenset(windowed)
+        self._recent = RecentTalk(CONTEXT)
         self._batches: Batcher[Message, Receipt] = Batcher(self._commit)
 
     async def receive(self, received: Sequence[Message]) -> Sequence[Receipt]:
@@ -79,7 +81,8 @@ class Intake:
         known = await messages.known_keys(tx, {_key(m) for m in batch})
         fresh = {_key(m): m for m in batch if _key(m) not in known}
         ids = {people[m.address].id for m in fresh.values()}
-        context = await messages.recent(tx, ids, CONTEXT) if ids else {}
+        talk = await self._recent.of(tx, [p for p in people.values() if p.id in ids])
+        context = {i: said[-CONTEXT:] for i, said in talk.items()}
         before = {p.id: _tongue(p) for p in people.values()}
 
         arrivals = [self._arrive(tx, m, people[m.address], context) for m in fresh.values()]

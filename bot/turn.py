@@ -18,6 +18,7 @@ from bot.store import HANDOFFS, TURNS, Store, Transaction, conversations, messag
 from bot.store.conversations import Conversation
 from bot.store.messages import Stored
 from bot.store.outbox import Outgoing
+from bot.store.recent import RecentTalk
 from bot.store.turns import Claim
 
 log = structlog.get_logger(__name__)
@@ -57,7 +58,7 @@ class Turns:
     ) -> None:
         self._store = store
         self._answer = answer
-        self._history = history
+        self._recent = RecentTalk(history + 8)
         self._concurrency = concurrency
         self._lease = timedelta(seconds=lease_seconds)
         self._poll = poll_seconds
@@ -112,11 +113,11 @@ class Turns:
         ids = [c.conversation_id for c in claims]
         people = await conversations.lock(tx, ids)
         pending = await messages.pending(tx, ids)
-        recent = await messages.recent(tx, ids, self._history + 8)
+        recent = await self._recent.of(tx, people.values(), unsent=True)
         idle = [c for c in claims if not pending.get(c.conversation_id)]
         await turns.release(tx, idle)
         return [
-            Work(c, people[c.conversation_id], pending[c.conversation_id], recent.get(c.conversation_id, []))
+            Work(c, people[c.conversation_id], pending[c.conversation_id], recent[c.conversation_id])
             for c in claims
             if pending.get(c.conversation_id)
         ]
@@ -168,6 +169,8 @@ class Turns:
 
     async def _rest(self) -> None:
         """Wait until something finished, something new is due, or the safety net's time has come."""
+        if self._store.wake.rung(TURNS):
+            return
         async with self._store.reading() as tx:
             due = await turns.next_due(tx)
             seconds = (due - tx.now).total_seconds() if due and len(self._tasks) < self._concurrency else self._poll

@@ -36,6 +36,7 @@ class Conversation:
     country: str | None
     blocked_at: datetime | None
     erase_at_close: bool
+    note: bytes | None  # sealed: the last hand-back note
 
     def next_seq(self) -> int:
         """Count the transcript up by one."""
@@ -59,6 +60,7 @@ _COLUMNS = (
     person.c.country,
     person.c.blocked_at,
     person.c.erase_at_close,
+    conversation.c.note,
 )
 
 
@@ -170,12 +172,6 @@ async def set_note(tx: Transaction, id: int, note: str) -> None:  # noqa: A002
     await tx.connection.execute(
         update(conversation).where(conversation.c.id == id).values(note=tx.cipher.seal(note) if note else None)
     )
-
-
-async def get_note(tx: Transaction, id: int) -> str:  # noqa: A002
-    """The last hand-back note; empty if there is none."""
-    value = await tx.connection.scalar(select(conversation.c.note).where(conversation.c.id == id))
-    return tx.cipher.open(value) if value else ""
 
 
 async def fences(tx: Transaction, ids: Iterable[int]) -> dict[int, int]:

@@ -160,24 +160,18 @@ async def known_keys(tx: Transaction, keys: Iterable[str]) -> dict[str, tuple[in
     return {row.key: (row.id, row.seq) for row in rows}
 
 
-async def recent(tx: Transaction, conversation_ids: Iterable[int], count: int) -> dict[int, list[Stored]]:
-    """The last `count` messages of each conversation and those not on their way yet, oldest first."""
+async def latest(tx: Transaction, conversation_ids: Sequence[int], count: int, unsent: bool) -> list[Stored]:
+    """The last `count` messages of each conversation, oldest first; with `unsent` then those not on their way yet."""
+    wanted = message.c.seq > conversation.c.last_seq - count
+    if unsent:
+        wanted = or_(wanted, and_(message.c.seq.is_(None), message.c.author != USER))
     query = (
         select(message)
         .join(conversation, conversation.c.id == message.c.conversation_id)
-        .where(
-            conversation.c.id.in_(list(conversation_ids)),
-            or_(
-                message.c.seq > conversation.c.last_seq - count,
-                and_(message.c.seq.is_(None), message.c.author != USER),
-            ),
-        )
+        .where(conversation.c.id.in_(conversation_ids), wanted)
         .order_by(message.c.conversation_id, message.c.seq.is_(None), message.c.seq, message.c.id)
     )
-    found: dict[int, list[Stored]] = {}
-    for row in await tx.connection.execute(query):
-        found.setdefault(row.conversation_id, []).append(_read(tx, row))
-    return found
+    return [_read(tx, row) for row in await tx.connection.execute(query)]
 
 
 async def pending(tx: Transaction, conversation_ids: Iterable[int]) -> dict[int, list[Stored]]:

@@ -16,6 +16,7 @@ async def erase_history(tx: Transaction, of: Conversation) -> None:
         await tx.connection.execute(delete(table).where(table.c.conversation_id == of.id))
     await tx.connection.execute(update(conversation).where(conversation.c.id == of.id).values(note=None))
     of.erase_at_close = True
+    of.fence += 1  # whatever is being written for them is dropped, and nobody remembers what was said
 
 
 async def sweep(tx: Transaction) -> int:

@@ -22,7 +22,7 @@ MAX_ATTEMPTS = 5
 class Claim:
     """The right to handle a conversation's oldest messages while its lease lasts. `attempts` counts earlier claims.
 
-    `owner` is another one at each claim, so that an answer that outlived its lease is told from the one that replaced it.
+    `owner` is another one at each claim: so an answer that outlived its lease is told from the one that replaced it.
     """
 
     conversation_id: int

@@ -58,6 +58,7 @@ async def main(folder: str, url: str, token: str, seconds: str) -> None:
         await asyncio.Event().wait()
 
 
+
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main(*sys.argv[1:]))
