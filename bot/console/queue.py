@@ -16,11 +16,16 @@ class QueueView:
         self._visit = visit
         self._desk = desk
         self._current = current
+        self._drawn: list[tuple[object, ...]] | None = None
         self._box = ui.element("nav").classes("queue").props(f'aria-label="{visit.words("queue")}"')
 
     async def draw(self) -> None:
-        """Show the queue as it is now."""
+        """Show the queue as it is now. What is the same stays: a button must not be exchanged under a finger."""
         rows = await self._desk.queue()
+        seen: list[tuple[object, ...]] = [(h.id, h.state, h.counsellor, h.level, h.category) for h, _ in rows]
+        if seen == self._drawn:
+            return
+        self._drawn = seen
         me = self._visit.counsellor.id
         mine = [row for row in rows if row[0].counsellor == me]
         others = [row for row in rows if row[0].counsellor != me]

@@ -1,7 +1,8 @@
 """A bot process with the web chat and the console, for Chromium: the real program and store, an echo for a model.
 
-`python -m tests.e2e.console_process FOLDER` prints one JSON line once it is at work: the port, and an invitation for
-each counsellor of the roster. It runs until it is killed.
+`python -m tests.e2e.console_process FOLDER` runs until it is killed. It prints a JSON line once it is at work: the
+port, and an invitation for each counsellor of the roster. For each line on its input it forgets everything and prints
+another.
 """
 
 import asyncio
@@ -11,10 +12,12 @@ import sys
 from pathlib import Path
 
 import uvicorn
+from sqlalchemy import delete
 
 from bot.app import build, open_store, prepare
 from bot.console import Accounts, mount_console
 from bot.server import make_server
+from bot.store.schema import account, invite, person
 from tests.e2e.web_room import Server
 from tests.support import EchoGenerator, WordScreener, settings
 
@@ -29,11 +32,15 @@ async def main(folder: str) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     server = Server(uvicorn.Config(web, log_level="warning", timeout_graceful_shutdown=1))
     async with app.running():
-        serving = await server.begin(listener)
-        invites = {c.id: await accounts.invite(c.id) for c in app.roster.counsellors}
-        sys.stdout.write(json.dumps({"port": listener.getsockname()[1], "invites": invites}) + "\n")
-        sys.stdout.flush()
-        await serving
+        await server.begin(listener)
+        while True:
+            invites = {c.id: await accounts.invite(c.id) for c in app.roster.counsellors}
+            sys.stdout.write(json.dumps({"port": listener.getsockname()[1], "invites": invites}) + "\n")
+            sys.stdout.flush()
+            await asyncio.to_thread(sys.stdin.readline)
+            async with app.store.transaction() as tx:
+                for table in (person, account, invite):
+                    await tx.connection.execute(delete(table))
 
 
 if __name__ == "__main__":

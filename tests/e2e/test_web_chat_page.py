@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from adapters.base import Address, Button, Kind
@@ -18,8 +19,10 @@ from tests.e2e.web_room import Room, Site, say, web_chat
 EN = load_texts(Language.EN)
 ZH = load_texts(Language.ZH)
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with chromium() as browser:
         yield browser
@@ -30,13 +33,13 @@ def room() -> Room:
     return Room()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def chat(room: Room) -> AsyncIterator[tuple[WebAdapter, Site]]:
     async with web_chat(room) as running:
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def page(browser: Browser, chat: tuple[WebAdapter, Site]) -> AsyncIterator[Page]:
     context = await browser.new_context(locale="en-GB")
     page = await context.new_page()
