@@ -154,42 +154,42 @@ async def test_a_repeat_has_the_same_key_and_order_does_not_matter(telegram: Tel
     assert sorted(m.key for m in room.inbox.messages) == sorted(f"update:{n}" for n in numbers)
 
 
-@pytest.mark.parametrize("secret", ["", "wrong", SECRET[:-1], SECRET + "x", "é"])
-async def test_a_wrong_secret_is_refused(room: Room, secret: str) -> None:
+async def test_a_wrong_secret_is_refused(room: Room) -> None:
     async with room.open():
-        headers = [(HEADER.encode(), secret.encode())] if secret else []
-        answer = await room.client.post(room.path, json=HELLO, headers=headers)
-        assert answer.status_code == 403
+        for secret in ("", "wrong", SECRET[:-1], SECRET + "x", "é"):
+            headers = [(HEADER.encode(), secret.encode())] if secret else []
+            answer = await room.client.post(room.path, json=HELLO, headers=headers)
+            assert answer.status_code == 403, secret
     assert room.inbox.messages == []
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        (b"", 400),
-        (b"{", 400),
-        (b"\xff\xfe\xfa", 400),
-        (b"[" * 100_000, 400),
-        (b"7", 400),
-        (b"[]", 400),
-        (b"{}", 400),
-        (b'{"update_id": "1"}', 400),
-        (b'{"update_id": true}', 400),
-        (b'{"update_id": 1e400}', 400),
-        (b'{"update_id": ' + b"9" * 5000 + b"}", 400),
-        (b'{"update_id": 1, "message": "nonsense"}', 400),
-        (b'{"update_id": 1, "message": {"chat": {"type": "private"}}}', 400),
-        (b'{"update_id": 1}', 200),
-        (b'{"update_id": 1, "something_new": {}}', 200),
-        (b" " * (MAX_BODY + 1), 413),
-    ],
-)
-async def test_bad_bodies_are_refused_clearly(room: Room, body: bytes, status: int) -> None:
+BODIES = [
+    (b"", 400),
+    (b"{", 400),
+    (b"\xff\xfe\xfa", 400),
+    (b"[" * 100_000, 400),
+    (b"7", 400),
+    (b"[]", 400),
+    (b"{}", 400),
+    (b'{"update_id": "1"}', 400),
+    (b'{"update_id": true}', 400),
+    (b'{"update_id": 1e400}', 400),
+    (b'{"update_id": ' + b"9" * 5000 + b"}", 400),
+    (b'{"update_id": 1, "message": "nonsense"}', 400),
+    (b'{"update_id": 1, "message": {"chat": {"type": "private"}}}', 400),
+    (b'{"update_id": 1}', 200),
+    (b'{"update_id": 1, "something_new": {}}', 200),
+    (b" " * (MAX_BODY + 1), 413),
+]
+
+
+async def test_bad_bodies_are_refused_clearly(room: Room) -> None:
     async with room.open():
-        answer = await room.post(body)
-        assert answer.status_code == status
-        assert len(answer.text) < 100
-        assert "Traceback" not in answer.text
+        for body, status in BODIES:
+            answer = await room.post(body)
+            assert answer.status_code == status, body[:60]
+            assert len(answer.text) < 100
+            assert "Traceback" not in answer.text
         room.telegram.push_text(7, "still works")
         await room.inbox.wait(1)
     assert room.inbox.texts == ["still works"]

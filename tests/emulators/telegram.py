@@ -18,12 +18,13 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import parse_qsl
 
 import uvicorn
+import uvloop
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -414,15 +415,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-@contextlib.asynccontextmanager
-async def _announced(port: int) -> AsyncIterator[None]:
+async def _main(port: int) -> None:
     async with TelegramEmulator(port=port) as telegram:
         print(json.dumps({"url": telegram.url, "token": telegram.token}), flush=True)  # noqa: T201
-        yield
-
-
-async def _main(port: int) -> None:
-    async with _announced(port):
         await asyncio.Event().wait()
 
 
@@ -430,4 +425,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Serve the Telegram Bot API on loopback.")
     parser.add_argument("--port", type=int, default=0)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_main(parser.parse_args().port))
+        uvloop.run(_main(parser.parse_args().port))
