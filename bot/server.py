@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
 from bot.app import App
+from bot.console import Accounts, mount_console
 from config import load_crisis_lines
 
 STALE = timedelta(seconds=120)
@@ -40,6 +41,8 @@ def make_server(app: App) -> FastAPI:
     for adapter in app.adapters.values():
         if (router := adapter.routes()) is not None:
             server.include_router(router)
+    if "web" in app.roles:
+        mount_console(server, app.desk, app.console, Accounts(app.store, app.roster), app.settings.web.public_url)
     return server
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from bot.app import ROLES, App, build, prepare
 from bot.cli.logs import set_up_logs
+from bot.console import Accounts
 from bot.server import make_server
 from config import ConfigError, Settings, load_settings
 
@@ -71,14 +72,19 @@ async def _run_server(app: App, listener: socket.socket) -> None:
     )
     server = uvicorn.Server(config)
     host, port = listener.getsockname()[:2]
-    _greet(app, web.public_url or f"http://{host}:{port}")
+    await _greet(app, web.public_url or f"http://{host}:{port}")
     await server.serve([listener])
 
 
-def _greet(app: App, url: str) -> None:
-    """Say where things are."""
-    out = Console(stderr=True, highlight=False)
-    out.print(f"[bold]Psy-LLM bot[/bold]  chat: [cyan]{url}/[/cyan]  console: [cyan]{url}/console[/cyan]")
+async def _greet(app: App, url: str) -> None:
+    """Say where things are; while the console has no account, how to make the first."""
+    out = Console(stderr=True, highlight=False, soft_wrap=True)
+    out.print("[bold]Psy-LLM bot[/bold]")
+    if "web" in app.roles:
+        out.print(f"  chat     [cyan]{url}/[/]")
+        out.print(f"  console  [cyan]{url}/console[/]")
+        if token := await Accounts(app.store, app.roster).first_invite():
+            out.print(f"  To set the first password, open this once: [bold]{url}/console/setup#{token}[/]")
     if not app.store.cipher.encrypts:
         out.print(
             "[yellow]Texts are stored without encryption; set PSYLLM_SECRET_KEYS (psyllm db new-key makes one).[/]"
