@@ -1,0 +1,234 @@
+"""A language model in this process. All conversations share one model; one thread runs it, and is watched."""
+
+import asyncio
+import itertools
+import math
+import time
+from collections.abc import AsyncIterator
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from config import Language, Script
+from config.settings import TransformersSettings
+from engine.generators import prompt
+from engine.generators.detokenizer import Detokenizer
+from engine.generators.visible import Visible
+from engine.types import GeneratorError, Piece, Request
+
+if TYPE_CHECKING:  # torch is an extra, and takes seconds to import
+    from engine.generators.batch import Batch
+    from engine.generators.loading import Loaded
+    from engine.generators.sampling import Sampling
+    from engine.generators.worker import Job, Worker
+
+WATCH_SECONDS = 0.25
+STUCK_SECONDS = 90.0  # a single step never takes so long on a machine that could serve anybody
+REST_SECONDS = 5.0
+HISTORY_SHARE = 0.5  # of the context
+
+log = structlog.get_logger(__name__)
+
+
+class LocalGenerator:
+    """Any causal model that transformers loads, by chat template or as plain question and answer."""
+
+    trusted = False
+
+    def __init__(self, settings: TransformersSettings, sampling: "Sampling | None" = None) -> None:
+        self.name = f"transformers:{settings.model.rstrip('/').rpartition('/')[2]}"
+        self._settings = settings
+        self._sampling = sampling
+        self._loaded: Loaded | None = None
+        self._folds_system = False
+        self._worker: Worker | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._jobs: set[Job] = set()
+        self._last_fault = -math.inf
+        self._restart_at = 0.0
+
+    async def start(self) -> None:
+        """Load the model in a thread. Raises GeneratorError with a sentence for the operator."""
+        if self._worker:
+            return
+        try:
+            loaded = await asyncio.to_thread(_load, self._settings)
+        except ImportError:
+            raise GeneratorError('language models need an extra: pip install "psyllm-bot[llm]"') from None
+        self._loaded = loaded
+        self._folds_system = self._settings.prompt == "chat" and not _takes_system(loaded.tokenizer)
+        self._worker = self._new_worker()
+        self._watching = asyncio.create_task(self._watch(), name="watch-language-model")
+
+    async def close(self) -> None:
+        """Stop the thread and free the model; requests under way fail."""
+        worker, self._worker = self._worker, None
+        if self._watching:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        self._fail_all("the generator is closing")
+        if worker:
+            await asyncio.to_thread(worker.close)
+        self._loaded = None
+
+    async def stream(self, request: Request) -> AsyncIterator[Piece]:
+        """Yield the answer as it is written. Raises GeneratorError."""
+        from engine.generators.worker import Job
+
+        if not (worker := self._worker) or not (loaded := self._loaded):
+            raise GeneratorError("the model is not running")
+        if len(self._jobs) >= self._settings.batch_size + self._settings.queue_size:
+            raise GeneratorError("the model's queue is full")
+        job = Job(self._row(request, loaded))
+        stops = prompt.completion_stops(request.language) if self._settings.prompt == "completion" else ()
+        text, visible = Detokenizer(loaded.tokenizer), Visible(stops)
+        self._jobs.add(job)
+        worker.submit(job)
+        try:
+            while not visible.ended and (event := await job.events.get()) is not None:
+                if isinstance(event, GeneratorError):
+                    raise event
+                if readable := visible.feed(text.add(event)):
+                    yield Piece(readable)
+            if rest := visible.feed(text.finish()) + visible.finish():
+                yield Piece(rest)
+        finally:
+            job.cancelled = True
+            self._jobs.discard(job)
+
+    def _row(self, request: Request, loaded: "Loaded") -> Any:
+        from engine.generators.batch import Row
+        from engine.generators.sampling import Sampling
+
+        tokens = self._tokens(request, loaded)
+        return Row(tokens, self._settings.max_new_tokens, self._sampling or Sampling(), Random())  # noqa: S311 - no secret
+
+    def _tokens(self, request: Request, loaded: "Loaded") -> list[int]:
+        """The prompt's tokens, with as much history as there is room for. Raises GeneratorError."""
+        room = loaded.context - self._settings.max_new_tokens
+        history = int(loaded.context * HISTORY_SHARE)
+        while True:
+            tokens = self._encode(request, loaded.tokenizer, history)
+            if 0 < len(tokens) <= room:
+                return tokens
+            if not history:
+                raise GeneratorError("the text is too long for the model")
+            history = history // 2 if history > 32 else 0
+
+    def _encode(self, request: Request, tokenizer: Any, history_tokens: int) -> list[int]:
+        """Tokens of the prompt. Special tokens are only those of the template: texts hold none after `_clean`."""
+
+        def count(text: str) -> int:
+            return len(tokenizer.encode(text, add_special_tokens=False))
+
+        if self._settings.prompt == "completion":
+            text = _clean(prompt.completion(request, history_tokens, count), tokenizer)
+            tokens: list[int] = _beginning(tokenizer) + tokenizer.encode(text, add_special_tokens=False)
+            return tokens
+        messages = [
+            {"role": m.role, "content": _clean(m.content, tokenizer)}
+            for m in prompt.chat(request, history_tokens, count)
+        ]
+        text = _render(tokenizer, _folded(messages) if self._folds_system else messages)
+        rendered: list[int] = tokenizer.encode(text, add_special_tokens=False)
+        return rendered
+
+    def _new_worker(self) -> "Worker":
+        from engine.generators.worker import Worker
+
+        worker = Worker(self._new_batch, asyncio.get_running_loop(), self._on_fault)
+        worker.start()
+        return worker
+
+    def _new_batch(self) -> "Batch":
+        """Made in the model's thread: slots, and what all prompts of a language begin with."""
+        from engine.generators.batch import Batch
+
+        assert self._loaded is not None
+        loaded = self._loaded
+        batch = Batch(loaded.model, self._settings.batch_size, loaded.context, loaded.stop)
+        for language in Language:
+            batch.keep_prefix(self._common_beginning(language, loaded.tokenizer)[: loaded.context // 2])
+        return batch
+
+    def _common_beginning(self, language: Language, tokenizer: Any) -> list[int]:
+        script = Script.HANS if language == Language.ZH else Script.LATIN
+        first, second = (self._encode(Request(text, language, script), tokenizer, 0) for text in ("1", "?"))
+        same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
+        return [token for token, _ in same]
+
+    def _on_fault(self, worker: "Worker", reason: str) -> None:
+        """A step failed: whoever waits is told, and a new thread takes over."""
+        if worker is self._worker:
+            self._rebuild(f"the model failed ({reason})")
+
+    async def _watch(self) -> None:
+        """Notice a thread that died or hangs. One that hangs is left behind; it ends when its step does."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            worker = self._worker
+            if worker is None:
+                if time.monotonic() >= self._restart_at:
+                    self._worker = self._new_worker()
+            elif not worker.is_alive():
+                self._rebuild("the model's thread died")
+            elif worker.seconds_in_step() > STUCK_SECONDS:
+                worker.close(wait_seconds=0)
+                self._rebuild("the model hangs")
+
+    def _rebuild(self, reason: str) -> None:
+        """Fail all requests and start a new thread: at once, or after a rest if the last fault was just before."""
+        log.error("the language model's thread is replaced", reason=reason)
+        self._fail_all(reason)
+        now = time.monotonic()
+        pause = REST_SECONDS if now - self._last_fault < REST_SECONDS else 0.0
+        self._last_fault, self._restart_at = now, now + pause
+        self._worker = None if pause else self._new_worker()
+
+    def _fail_all(self, reason: str) -> None:
+        for job in self._jobs:
+            job.cancelled = True
+            job.events.put_nowait(GeneratorError(reason))
+
+
+def _load(settings: TransformersSettings) -> "Loaded":
+    from engine.generators.loading import load
+
+    return load(settings)
+
+
+def _beginning(tokenizer: Any) -> list[int]:
+    """The token that begins every text, for tokenizers that use one."""
+    return [token for token in tokenizer.encode("")[:1] if token == tokenizer.bos_token_id]
+
+
+def _render(tokenizer: Any, messages: list[dict[str, str]]) -> str:
+    """The prompt of a chat template; `enable_thinking` is read by the templates of models that can think aloud."""
+    text: str = tokenizer.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
+    )
+    return text
+
+
+def _takes_system(tokenizer: Any) -> bool:
+    """Whether the chat template knows system messages; some raise, some leave them out."""
+    try:
+        return "marker" in _render(
+            tokenizer, [{"role": "system", "content": "marker"}, {"role": "user", "content": "hello"}]
+        )
+    except Exception:  # whatever a template raises
+        return False
+
+
+def _folded(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The system message put at the head of the first user message."""
+    system, first, *rest = messages
+    return [{"role": "user", "content": f"{system['content']}\n\n{first['content']}"}, *rest]
+
+
+def _clean(text: str, tokenizer: Any) -> str:
+    """The text without anything that this tokenizer reads as a control token."""
+    for token in tokenizer.all_special_tokens:
+        text = text.replace(token, " ")
+    return text
