@@ -166,6 +166,7 @@ async def claim(
     # Conversations are locked before their rows, here as everywhere, so that no two transactions wait for each other;
     # and a counsellor's claim, which raises the fence under the same lock, is seen here or comes after this commit.
     held = await conversations.lock(tx, candidates.values())
+    candidates |= await _followers(tx, candidates, open_now)
     query = select(outbox).where(outbox.c.id.in_(candidates), outbox.c.state == "waiting")
     rows = (
         await tx.connection.execute(query.order_by(outbox.c.lane, outbox.c.id).with_for_update(skip_locked=True))
@@ -183,6 +184,24 @@ async def claim(
     if stale:
         tx.ring(OUTBOX)
     return [_read(tx, row) for row in taken]
+
+
+async def _followers(tx: Transaction, heads: Mapping[int, int], open_now: frozenset[str]) -> dict[int, int]:
+    """What waits behind the heads for addresses with an open request: it may join them there, in order."""
+    if not open_now:
+        return {}
+    found = await tx.connection.execute(
+        select(outbox.c.id, outbox.c.conversation_id)
+        .where(
+            outbox.c.state == "waiting",
+            outbox.c.address.in_(sorted(open_now)),
+            outbox.c.conversation_id.in_(set(heads.values())),
+            or_(outbox.c.due_at.is_(None), outbox.c.due_at <= tx.now),
+        )
+        .order_by(outbox.c.lane, outbox.c.id)
+        .limit(20)
+    )
+    return {row.id: row.conversation_id for row in found}
 
 
 async def _show(tx: Transaction, rows: Sequence[Row[Any]], held: Mapping[int, conversations.Conversation]) -> None:

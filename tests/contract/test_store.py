@@ -206,3 +206,10 @@ async def test_lone_surrogates_and_nulls_are_kept_as_well_as_can_be(store: Store
         await messages.add(tx, [messages.New(person.id, "user", "a\ud800\x00b", tx.now, seq=1)])
     async with store.reading() as tx:
         assert (await messages.every(tx, person.id))[0].text == "a?\x00b"
+
+
+async def test_what_waits_for_an_open_request_leaves_together_in_order(store: Store) -> None:
+    person = await a_conversation(store)
+    await write(store, person, "1", "2", "3")
+    rows = await claim(store, open_now=frozenset([str(person.address)]))
+    assert [row.reply.text for row in rows] == ["1", "2", "3"]
