@@ -12,13 +12,13 @@ from typing import Any
 from fastapi import APIRouter
 from telegram import Bot, BotCommand, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
 from telegram.constants import ChatAction
-from telegram.error import InvalidToken, TelegramError
+from telegram.error import TelegramError
 
 from adapters.base import Address, Capabilities, Health, NoExtras, OutcomeUnknown, Receive, Rejected, Reply, Sent, Unit
 from adapters.render import split
 from adapters.telegram.errors import delivery_error, explain
 from adapters.telegram.pacing import Pace, Pacer
-from adapters.telegram.polling import POLL_SECONDS, SLOW_SECONDS, Poller, back_off
+from adapters.telegram.polling import POLL_SECONDS, Poller, back_off
 from adapters.telegram.transport import AiohttpRequest, SlowDown
 from adapters.telegram.updates import GroupCall, Identity, Parsed, UpdateError, parse_update, update_id
 from adapters.telegram.webhook import CHECK_EVERY, Webhook, is_absolute
@@ -129,7 +129,7 @@ class TelegramAdapter(NoExtras):
             except Exception as error:
                 self._health = Health(False, explain(error), self._health.last_contact)
                 _log.error("telegram: %s", self._health.detail)
-                await self._sleep(_wait_after(error, failures))
+                await self._sleep(error.seconds if isinstance(error, SlowDown) else back_off(failures))
             else:
                 self._contact()
                 return
@@ -155,13 +155,18 @@ class TelegramAdapter(NoExtras):
 
     async def _take_batch(self, updates: Sequence[Any]) -> int | None:
         """Store polled updates; the offset that confirms them. An update that cannot be read is skipped."""
-        parsed, numbers, now = [], [], datetime.now(UTC)
+        parsed: list[Parsed] = []
+        numbers: list[int] = []
         for update in updates:
             try:
                 numbers.append(update_id(update))
-                parsed.append(parse_update(update, self._me, now))
             except UpdateError as error:
-                _log.error("telegram: an update after %s is skipped: %s", numbers[-1] if numbers else None, error)
+                _log.error("telegram: something that is no update is skipped: %s", error)
+                continue
+            try:
+                parsed.append(parse_update(update, self._me, datetime.now(UTC)))
+            except UpdateError as error:
+                _log.error("telegram: update %d is skipped: %s", numbers[-1], error)
         await self._store(parsed)
         return max(numbers) + 1 if numbers else None
 
@@ -238,12 +243,6 @@ class TelegramAdapter(NoExtras):
             self._hints.pause(chat, error.seconds)
         except TelegramError as error:
             _log.debug("telegram: %s", error.message)
-
-
-def _wait_after(error: Exception, failures: int) -> float:
-    if isinstance(error, SlowDown):
-        return error.seconds
-    return SLOW_SECONDS if isinstance(error, InvalidToken) else back_off(failures)
 
 
 async def _quietly(work: Coroutine[Any, Any, object]) -> None:

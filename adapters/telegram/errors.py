@@ -13,15 +13,12 @@ CONFLICT = (
 
 
 def explain(error: Exception) -> str:
-    """What went wrong, for the operator."""
+    """What went wrong, for the operator; never holds a user's text."""
     if isinstance(error, InvalidToken):
         return REFUSED
     if isinstance(error, Conflict):
         return CONFLICT
-    what = (
-        error.message if isinstance(error, TelegramError) else f"its answer is not understood ({type(error).__name__})"
-    )
-    return f"Telegram cannot be used: {what}"
+    return error.message if isinstance(error, TelegramError) else f"unexpected answer ({type(error).__name__})"
 
 
 def delivery_error(error: TelegramError) -> DeliveryError:

@@ -18,7 +18,6 @@ _log = logging.getLogger(__name__)
 
 POLL_SECONDS = 30
 STALL_SECONDS = 90.0
-SLOW_SECONDS = 15.0  # between attempts where a person has to act first
 _BATCH = 100
 
 
@@ -67,10 +66,6 @@ class Poller:
             updates = await self._fetch()
         except SlowDown as error:
             return error.seconds
-        except (Conflict, InvalidToken) as error:
-            self._problem = explain(error)
-            _log.error("telegram: %s", self._problem)
-            return SLOW_SECONDS
         except Exception as error:
             return await self._fetch_failed(error)
         self._answered_at = self._clock()
@@ -102,6 +97,9 @@ class Poller:
         """A poll that times out is a failure too: Telegram answers in time when it has no updates."""
         self._failures += 1
         _log.warning("telegram: getUpdates failed: %s", explain(error))
+        if isinstance(error, Conflict | InvalidToken):
+            self._problem = explain(error)
+            return back_off(self._failures)
         now = self._clock()
         if now - max(self._answered_at, self._rebuilt_at) > STALL_SECONDS:
             _log.error("telegram: no answer for %.0f s, connections are rebuilt", now - self._answered_at)

@@ -144,7 +144,7 @@ async def test_a_refused_token_is_a_clear_sentence_without_the_token(
     assert "AAtest" not in caplog.text
 
 
-@pytest.mark.parametrize("fault", ["cut", "500", "502", "429", "html", "not json", "no result"])
+@pytest.mark.parametrize("fault", ["cut", "500", "502", "429", "html", "not json", "no result", "no number"])
 async def test_passing_faults_do_not_end_polling(
     telegram: TelegramEmulator, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
@@ -161,6 +161,8 @@ async def test_passing_faults_do_not_end_polling(
             telegram.answer("getUpdates", 200, b"{")
         case "no result":
             telegram.answer("getUpdates", 200, b'{"ok": true}')
+        case "no number":
+            telegram.answer("getUpdates", 200, b'{"ok": true, "result": [{"message": {}}, 7]}')
         case "429":
             telegram.fail("getUpdates", 429, retry_after=33)
         case _:

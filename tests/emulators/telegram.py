@@ -144,9 +144,9 @@ class TelegramEmulator:
 
     def push_edit(self, chat: int, message_id: int, text: str) -> int:
         """The user changes an earlier message of theirs."""
-        message = self.state.chat(chat).messages[message_id]
-        message |= {"text": text, "edit_date": int(time.time())}
-        return self._push("edited_message", dict(message))
+        messages = self.state.chat(chat).messages
+        messages[message_id] = messages[message_id] | {"text": text, "edit_date": int(time.time())}
+        return self._push("edited_message", messages[message_id])
 
     def push_media(self, chat: int, kind: str, data: bytes = b"0123456789", caption: str = "", **extra: Any) -> int:
         """The user sends a photo, voice, audio, video, video_note, sticker, document or animation."""

@@ -288,16 +288,13 @@ class BotState:
                 "message is not modified: specified new message content and reply markup are exactly the same as a "
                 "current content and reply markup of the message"
             )
-        message |= {"text": text, "edit_date": int(time.time())}
-        _set_markup(message, markup)
-        return message
+        return self._replace(message | {"text": text, "edit_date": int(time.time())}, markup)
 
     def do_editMessageReplyMarkup(self, params: Mapping[str, Any]) -> Json:  # noqa: N802
         message, markup = self._own(params, "edit"), _markup(params)
         if message.get("reply_markup") == markup:
             raise bad_request("message is not modified: specified new reply markup is the same as the current one")
-        _set_markup(message, markup)
-        return message
+        return self._replace(message, markup)
 
     def do_deleteMessage(self, params: Mapping[str, Any]) -> bool:  # noqa: N802
         chat = self._reachable(params)
@@ -410,6 +407,14 @@ class BotState:
             raise bad_request(f"message can't be {what}ed")
         return message
 
+    def _replace(self, message: Json, markup: Json | None) -> Json:
+        """Keep the new version; what was told of the old one stays as it was."""
+        message = {key: value for key, value in message.items() if key != "reply_markup"}
+        if markup and markup.get("inline_keyboard"):
+            message["reply_markup"] = markup
+        self.chats[message["chat"]["id"]].messages[message["message_id"]] = message
+        return message
+
 
 def _int(params: Mapping[str, Any], key: str, default: int) -> int:
     try:
@@ -454,9 +459,3 @@ def _markup(params: Mapping[str, Any]) -> Json | None:
         if len(str(button.get("callback_data", "")).encode()) > 64:
             raise bad_request("BUTTON_DATA_INVALID")
     return markup
-
-
-def _set_markup(message: Json, markup: Json | None) -> None:
-    message.pop("reply_markup", None)
-    if markup and markup.get("inline_keyboard"):
-        message["reply_markup"] = markup
