@@ -62,7 +62,7 @@ class _Console(contextlib.AsyncExitStack):
             dark=None,
             tailwind=False,
             binding_refresh_interval=None,
-            reconnect_timeout=30.0,
+            reconnect_timeout=10.0,  # also sets how soon a dead line is noticed: until then alerts go nowhere
             show_welcome_message=False,
         )
         await self.enter_async_context(holder.router.lifespan_context(holder))

@@ -82,7 +82,11 @@ def _listen(visit: Visit, alerts: ConsoleAdapter) -> None:
         while stop:
             stop.pop()()
 
+    def dropped() -> None:
+        if not visit.client.has_socket_connection:  # else the page came back before its old line was missed
+            disconnect()
+
     visit.client.on_connect(connect)
-    visit.client.on_disconnect(disconnect)
+    visit.client.on_disconnect(dropped)
     visit.client.on_delete(disconnect)
     ui.timer(ALERT_SECONDS, visit.still_signed_in)

@@ -1,8 +1,8 @@
-"""A bot process with the web chat and the console, for Chromium: the real program and store, an echo for a model.
+"""A bot process with the web chat and the console, for Chromium: the real program and store.
 
 `python -m tests.e2e.console_process FOLDER` runs until it is killed. It prints a JSON line once it is at work: the
 port, and an invitation for each counsellor of the roster. For each line on its input it forgets everything and prints
-another.
+another. Its screener looks for a word and its model is an echo; with a COUNTRY behind FOLDER, both are the real ones.
 """
 
 import asyncio
@@ -14,21 +14,20 @@ from pathlib import Path
 import uvicorn
 from sqlalchemy import delete
 
-from bot.app import build, open_store, prepare
-from bot.console import Accounts, mount_console
+from bot.app import build, prepare
+from bot.console import Accounts
 from bot.server import make_server
 from bot.store.schema import account, invite, person
 from tests.e2e.web_room import Server
 from tests.support import EchoGenerator, WordScreener, settings
 
 
-async def main(folder: str) -> None:
-    made = settings(Path(folder), work={"poll_seconds": 0.1})
-    app = build(made, store=open_store(made), screener=WordScreener(), generator=EchoGenerator())
+async def main(folder: str, country: str = "") -> None:
+    made = settings(Path(folder), work={"poll_seconds": 0.1}, country=country or "GB")
+    app = build(made) if country else build(made, screener=WordScreener(), generator=EchoGenerator())
     accounts = Accounts(app.store, app.roster)
     await prepare(app.store)
     web = make_server(app)
-    mount_console(web, app.desk, app.console, accounts, "")
     listener = socket.create_server(("127.0.0.1", 0))
     server = Server(uvicorn.Config(web, log_level="warning", timeout_graceful_shutdown=1))
     async with app.running():

@@ -118,6 +118,12 @@ async def test_from_the_alert_to_the_hand_back(house: House) -> None:
     await visitor.keyboard.press("Enter")
     await expect(desk.locator(".said.user .bubble").last).to_have_text("thank you")
     await expect(reply).to_have_value("I am still writing this")
+    await desk.reload()
+    await expect(reply).to_have_value("I am still writing this")
+    await desk.locator(".send").click()
+    await expect(visitor.locator(".counsellor .bubble").last).to_have_text("I am still writing this")
+    await desk.reload()
+    await expect(reply).to_have_value("")
 
     await desk.locator(".foot .release").click()
     await desk.locator(".note-box textarea").fill("calmer now")

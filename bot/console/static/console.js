@@ -29,6 +29,7 @@ window.psyllm = (() => {
       time.dateTime = time.dataset.at;
       time.textContent = at.toLocaleString(settings.language, { timeStyle: "short", ...(today ? {} : { dateStyle: "short" }) });
     }
+    restoreDraft();
     const lost = document.querySelector("#popup > :first-child");
     if (lost && lost.textContent !== settings.connectionLost) lost.textContent = settings.connectionLost;
     const sound = document.querySelector("[data-sound]");
@@ -42,6 +43,27 @@ window.psyllm = (() => {
     new MutationObserver(fill).observe(document.body, { childList: true, subtree: true });
     fill();
   });
+
+  // What is being written survives a reload, be it the reader's own or after a broken connection.
+
+  const draftKey = () => `psyllm.draft.${location.pathname}`;
+
+  function restoreDraft() {
+    const box = document.querySelector(".reply textarea:not([data-restored])");
+    if (!box) return;
+    box.dataset.restored = "yes";
+    const draft = sessionStorage.getItem(draftKey());
+    if (!draft || box.value) return;
+    box.value = draft;
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  addEventListener("input", (event) => {
+    if (event.target.closest?.(".reply")) sessionStorage.setItem(draftKey(), event.target.value);
+  });
+  const forgetDraft = () => sessionStorage.removeItem(draftKey());
+  addEventListener("click", (event) => event.target.closest?.(".send") && forgetDraft());
+  addEventListener("keydown", (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && forgetDraft());
 
   // Sound: two soft notes, made here.
 
