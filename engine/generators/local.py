@@ -106,7 +106,7 @@ class LocalGenerator:
 
     def _tokens(self, request: Request, loaded: "Loaded") -> list[int]:
         """The prompt's tokens, with as much history as there is room for. Raises GeneratorError."""
-        room = loaded.context - self._settings.max_new_tokens
+        room = loaded.context - min(self._settings.max_new_tokens, loaded.context // 2)
         history = int(loaded.context * HISTORY_SHARE)
         while True:
             tokens = self._encode(request, loaded.tokenizer, history)

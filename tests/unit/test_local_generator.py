@@ -1,6 +1,7 @@
 """The model in this process: faults, limits, and what is refused at loading."""
 
 import asyncio
+import inspect
 import shutil
 import sys
 import time
@@ -17,6 +18,7 @@ from config.settings import TransformersSettings
 from engine import GeneratorError, Request, Role, Turn
 from engine.generators.detokenizer import Detokenizer
 from engine.generators.local import LocalGenerator
+from engine.generators.sampling import Sampling
 from tests.emulators import tiny_model
 
 REQUEST = Request("面试又没过", Language.ZH, Script.HANS)
@@ -38,7 +40,7 @@ async def start() -> AsyncIterator[Callable[..., Any]]:
     started: list[LocalGenerator] = []
 
     async def make(folder: Path, **changes: Any) -> LocalGenerator:
-        generator = LocalGenerator(settings(folder, **changes))
+        generator = LocalGenerator(settings(folder, **changes), Sampling(temperature=0))
         started.append(generator)
         await generator.start()
         return generator
@@ -62,6 +64,7 @@ async def test_a_full_queue_is_a_clear_error_at_once(folder: Path, start: Callab
     assert await answer(generator)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("error", [RuntimeError("secret text"), SystemExit()], ids=["fault", "death of the thread"])
 async def test_whoever_waits_is_told_within_two_seconds_and_the_next_is_served(
     folder: Path, start: Callable[..., Any], error: BaseException, monkeypatch: pytest.MonkeyPatch
@@ -77,7 +80,7 @@ async def test_whoever_waits_is_told_within_two_seconds_and_the_next_is_served(
             raise error
         return forward(*args, **kwargs)
 
-    fails.__signature__ = __import__("inspect").signature(forward)  # type: ignore[attr-defined]  # read by Batch
+    fails.__signature__ = inspect.signature(forward)  # type: ignore[attr-defined]  # read by Batch
     monkeypatch.setattr(model, "forward", fails)
     began = time.monotonic()
     results = await asyncio.gather(*(answer(generator) for _ in range(6)), return_exceptions=True)
@@ -103,7 +106,7 @@ async def test_a_model_that_fails_again_and_again_rests(
 
 
 async def test_closing_fails_whoever_waits(folder: Path, start: Callable[..., Any]) -> None:
-    generator = await start(folder, max_new_tokens=2000)
+    generator = await start(folder, max_new_tokens=1000)
     pieces = generator.stream(REQUEST)
     await anext(pieces)
     await generator.close()
@@ -180,9 +183,7 @@ async def test_a_device_that_is_not_there_is_named(folder: Path, start: Callable
         await start(folder, device="warp:3")
 
 
-async def test_a_hybrid_model_is_refused_with_what_to_do(
-    folder: Path, tmp_path: Path, start: Callable[..., Any]
-) -> None:
+async def test_a_hybrid_model_is_refused_with_what_to_do(tmp_path: Path, start: Callable[..., Any]) -> None:
     from transformers import AutoConfig
 
     config = AutoConfig.for_model("qwen3_next", num_hidden_layers=4)
