@@ -182,7 +182,7 @@ def _adapters(settings: Settings, store: Store, desks: Desks) -> list[Adapter]:
     if settings.telegram.token:
         from adapters.telegram import TelegramAdapter
 
-        found.append(TelegramAdapter(settings.telegram))
+        found.append(TelegramAdapter(settings.telegram, settings.language))
     if settings.wechat.app_id:
         from adapters.wechat import WeChatAdapter
 

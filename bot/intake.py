@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
 from prometheus_client import Counter, Histogram
 
 from adapters import Kind, Message, Receipt
@@ -17,9 +18,10 @@ from bot.store.conversations import Conversation
 from bot.store.messages import DONE, PENDING
 from bot.store.recent import RecentTalk
 from bot.store.wake import page
-from engine import Assessment, Level, Role, Screener, Turn
+from engine import Assessment, Category, Level, Role, Screener, Turn
 from engine.language import detect
 
+log = structlog.get_logger(__name__)
 CONTEXT = 12  # earlier messages that the screener is shown
 RECEIVED = Counter("psyllm_messages_received", "Messages stored, by platform and level", ["platform", "level"])
 DUPLICATES = Counter("psyllm_messages_duplicate", "Updates that had been stored before, by platform", ["platform"])
@@ -28,6 +30,7 @@ SCREENING = Histogram(
 )
 
 _CALM = Assessment(Level.NONE, None, 0.0, version="not text")
+_UNJUDGED = Assessment(Level.URGENT, Category.OTHER, 0.5, version="screening failed")
 _WORDLESS = (Kind.ACTION, Kind.ARRIVED, Kind.LEFT)
 
 
@@ -133,8 +136,12 @@ class Intake:
         if message.kind in _WORDLESS or not message.text:
             return _CALM
         turns = [Turn(_ROLE.get(m.author, Role.ASSISTANT), m.text) for m in earlier[-CONTEXT:] if m.text]
-        with SCREENING.time():
-            return self._screener.assess(message.text, turns)
+        try:
+            with SCREENING.time():
+                return self._screener.assess(message.text, turns)
+        except Exception as error:  # a person must see what the screener could not judge
+            log.error("intake.screening_failed", error=type(error).__name__)
+            return _UNJUDGED
 
     async def _keep(self, tx: Transaction, arrivals: Sequence[_Arrival]) -> None:
         """Insert messages and their assessments."""

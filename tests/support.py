@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,6 +55,7 @@ class MemoryAdapter(NoExtras):
         self.platform = platform
         self.capabilities = capabilities or Capabilities(4000, Unit.CHARACTERS, buttons=True)
         self.heard: list[Heard] = []
+        self.attempts: list[str] = []  # the chat of every send, also of those that fail
         self.faults: dict[str, list[Exception]] = {}
         self.gates: dict[str, asyncio.Event] = {}
         self.open: set[str] = set()
@@ -64,6 +65,9 @@ class MemoryAdapter(NoExtras):
         await asyncio.Event().wait()
 
     async def send(self, address: Address, reply: Reply) -> Sent:
+        async with self._changed:
+            self.attempts.append(address.chat)
+            self._changed.notify_all()
         if gate := self.gates.get(address.chat):
             await gate.wait()
         if faults := self.faults.get(address.chat):
@@ -82,18 +86,39 @@ class MemoryAdapter(NoExtras):
 
     async def wait(self, chat: str, count: int = 1, author: str | None = None) -> list[str]:
         """Wait until a chat was given `count` texts."""
-        async with self._changed:
-            async with asyncio.timeout(20):
-                await self._changed.wait_for(lambda: len(self.of(chat, author)) >= count)
+        await self._until(lambda: len(self.of(chat, author)) >= count)
         return self.of(chat, author)
+
+    async def attempted(self, chat: str, count: int) -> None:
+        """Wait until so many sends to a chat have begun."""
+        await self._until(lambda: self.attempts.count(chat) >= count)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20), self._changed:
+            await self._changed.wait_for(condition)
+
+
+async def until(store: Store, condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something holds; looked at again whenever a commit wakes anybody."""
+    rang = asyncio.Event()
+    stop = store.wake.listen(lambda _: rang.set())
+    try:
+        async with asyncio.timeout(20):
+            while not await condition():
+                await rang.wait()
+                rang.clear()
+    finally:
+        stop()
 
 
 class WordScreener:
-    """Finds the words `urgent` and `emergency`."""
+    """Finds the words `urgent` and `emergency`; fails at `unscreenable`."""
 
     version = "words"
 
     def assess(self, text: str, context: Sequence[Turn] = ()) -> Assessment:
+        if text == "unscreenable":
+            raise RuntimeError(text)
         for level, score in ((Level.EMERGENCY, 0.99), (Level.URGENT, 0.9)):
             if (start := text.find(level.value)) >= 0:
                 found = Evidence(start, start + len(level.value), level.value, "word")
@@ -110,9 +135,11 @@ class EchoGenerator:
     def __init__(self) -> None:
         self.gate: asyncio.Event | None = None
         self.asked: list[Request] = []
+        self.began = asyncio.Event()
 
     async def stream(self, request: Request) -> AsyncIterator[Piece]:
         self.asked.append(request)
+        self.began.set()
         if self.gate:
             await self.gate.wait()
         yield Piece(f"echo: {request.text}.")

@@ -4,10 +4,12 @@ from typing import Any
 
 from sqlalchemy import delete, exists, select, update
 
+from adapters import Address
 from bot.store import handoffs, messages
 from bot.store.conversations import Conversation
 from bot.store.schema import conversation, handoff, message, outbox, person, view
 from bot.store.store import Transaction
+from bot.store.wake import page
 
 
 async def erase_history(tx: Transaction, of: Conversation) -> None:
@@ -31,10 +33,14 @@ async def sweep(tx: Transaction) -> int:
         )
         .exists()
     )
-    result = await tx.connection.execute(
-        delete(person).where(person.c.erase_at_close, ~unfinished).returning(person.c.id)
-    )
-    return len(result.all())
+    ready = list(await tx.connection.scalars(select(person.c.id).where(person.c.erase_at_close, ~unfinished)))
+    if not ready:
+        return 0
+    talks = select(conversation.c.address).where(conversation.c.person_id.in_(ready))
+    for address in await tx.connection.scalars(talks):
+        tx.ring(page(Address.parse(address)))  # open pages and desks show that it is gone
+    await tx.connection.execute(delete(person).where(person.c.id.in_(ready)))
+    return len(ready)
 
 
 async def erase(tx: Transaction, person_id: int) -> bool:

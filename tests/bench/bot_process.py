@@ -46,7 +46,7 @@ class SlowEcho:
 async def main(folder: str, url: str, token: str, seconds: str) -> None:
     set_up_logs(LogSettings(level="error"))
     (Path(folder) / "roster.toml").write_text(ROSTER)
-    settings = Settings(  # type: ignore[call-arg]  # pydantic reads the values
+    settings = Settings(
         data_dir=Path(folder),
         telegram={"token": token, "api_base": url},
         turn={"gather_seconds": 0, "reply_timeout_seconds": 120},
@@ -56,7 +56,6 @@ async def main(folder: str, url: str, token: str, seconds: str) -> None:
     await prepare(app.store)
     async with app.running():
         await asyncio.Event().wait()
-
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ async def _burst(ours: bool) -> float:
             sent = await telegram.calls(method="sendMessage")
             if reorders := _reorders(sent):
                 raise AssertionError(f"{reorders} answers came out of order")
-            return max(call["at"] for call in sent) - began
+            return float(max(call["at"] for call in sent) - began)
 
 
 def _reorders(sent: list[Json]) -> int:

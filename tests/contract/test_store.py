@@ -181,10 +181,13 @@ async def test_a_conversation_has_one_open_handoff(store: Store) -> None:
 
 
 async def test_a_commit_wakes_waiters_here_and_a_failed_one_does_not(store: Store) -> None:
-    with pytest.raises(ValueError, match="no"):
+    async def fail() -> None:
         async with store.transaction() as tx:
             tx.ring("turns")
             raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await fail()
     assert await store.wake.wait("turns", 0.01) is False
     async with store.transaction() as tx:
         tx.ring("turns")

@@ -11,7 +11,7 @@ from bot.app import App
 from bot.store import Store, conversations, handoffs, messages
 from config import Language, load_crisis_lines, load_texts
 from engine import Level
-from tests.support import EchoGenerator, MemoryAdapter, address, make_app, says
+from tests.support import EchoGenerator, MemoryAdapter, address, make_app, says, until
 
 WORDS = load_texts(Language.EN)
 
@@ -55,6 +55,11 @@ async def the_handoff(app: App, chat: str) -> handoffs.Handoff | None:
     async with app.store.reading() as tx:
         person = await conversations.at(tx, address(chat))
         return await handoffs.open_of(tx, person.id) if person else None
+
+
+async def is_gone(app: App, chat: str) -> bool:
+    async with app.store.reading() as tx:
+        return await conversations.at(tx, address(chat)) is None
 
 
 async def claimed_by_lin(app: App, chat: str, platform: MemoryAdapter) -> handoffs.Handoff:
@@ -122,8 +127,7 @@ async def test_a_second_message_is_screened_while_an_answer_is_being_written_and
 ) -> None:
     generator.gate = asyncio.Event()
     await user_says(app, "a", "slow one")
-    while not generator.asked:
-        await asyncio.sleep(0)
+    await generator.began.wait()
     await user_says(app, "a", "urgent")
     await platform.wait("a", 1)
     generator.gate.set()
@@ -186,8 +190,7 @@ async def test_an_answer_that_ends_after_the_claim_never_leaves(
     await platform.wait("a", 1)
     generator.gate = asyncio.Event()
     await user_says(app, "a", "tell me more")
-    while not generator.asked:
-        await asyncio.sleep(0)
+    await generator.began.wait()
     found = await the_handoff(app, "a")
     assert found
     await app.desk.claim(found.id, "lin")
@@ -204,10 +207,7 @@ async def test_a_claim_waits_for_a_text_of_the_bot_that_is_being_sent(
     await platform.wait("a", 1)
     platform.gates["a"] = asyncio.Event()
     await user_says(app, "a", "hello")
-    async with app.store.reading() as tx:
-        pass
-    while not await _sending(app):
-        await asyncio.sleep(0.001)
+    await platform.attempted("a", 2)
     found = await the_handoff(app, "a")
     assert found
     claim = asyncio.create_task(app.desk.claim(found.id, "lin"))
@@ -217,14 +217,6 @@ async def test_a_claim_waits_for_a_text_of_the_bot_that_is_being_sent(
     order = [h.author for h in platform.heard if h.chat == "a"]
     await platform.wait("a", 3)
     assert order[-1] == "bot"
-
-
-async def _sending(app: App) -> bool:
-    async with app.store.reading() as tx:
-        person = await conversations.at(tx, address("a"))
-        from bot.store import outbox
-
-        return person is not None and await outbox.bot_is_sending(tx, person.id)
 
 
 async def test_only_the_holder_can_speak(app: App, platform: MemoryAdapter, desk_platform: MemoryAdapter) -> None:
@@ -278,8 +270,7 @@ async def test_somebody_who_blocked_the_bot_is_recorded_and_their_counsellor_tol
 async def test_a_closed_window_holds_the_text_until_the_user_writes_again(app: App, platform: MemoryAdapter) -> None:
     platform.faults["a"] = [WindowClosed("no right")]
     await user_says(app, "a", "first")
-    while platform.faults["a"]:
-        await asyncio.sleep(0.001)
+    await platform.attempted("a", 1)
     platform.open.add("a")
     await user_says(app, "a", "second")
     assert await platform.wait("a", 2) == ["echo: first.", "echo: second."]
@@ -309,11 +300,7 @@ async def test_forget_leaves_nothing_behind(app: App, platform: MemoryAdapter) -
     await platform.wait("a", 1)
     await app.intake.receive([says("a", "forget yes", Kind.ACTION)])
     assert (await platform.wait("a", 2))[1] == WORDS.get("forget.done")
-    while True:
-        async with app.store.reading() as tx:
-            if await conversations.at(tx, address("a")) is None:
-                break
-        await asyncio.sleep(0.01)
+    await until(app.store, lambda: is_gone(app, "a"))
 
 
 async def test_forget_waits_for_an_open_case(app: App, platform: MemoryAdapter) -> None:
@@ -322,11 +309,7 @@ async def test_forget_waits_for_an_open_case(app: App, platform: MemoryAdapter) 
     await platform.wait("a", 3)
     assert WORDS.get("forget.later") in platform.of("a")
     await app.desk.release(found.id, "lin", "", "safe_for_now")
-    while True:
-        async with app.store.reading() as tx:
-            if await conversations.at(tx, address("a")) is None:
-                break
-        await asyncio.sleep(0.01)
+    await until(app.store, lambda: is_gone(app, "a"))
 
 
 @pytest.mark.parametrize(
@@ -380,6 +363,14 @@ async def test_quick_messages_become_one_turn(
         await made.responder.loaded()
         await made.intake.receive([says("a", "one"), says("a", "two")])
         assert await platform.wait("a") == ["echo: one\ntwo."]
+
+
+async def test_what_the_screener_cannot_judge_is_brought_to_a_person(
+    app: App, platform: MemoryAdapter, desk_platform: MemoryAdapter
+) -> None:
+    await user_says(app, "a", "unscreenable")
+    await desk_platform.wait("900")
+    await platform.wait("a")
 
 
 async def test_one_bad_message_does_not_stop_the_others_of_its_batch(app: App, platform: MemoryAdapter) -> None:

@@ -59,6 +59,11 @@ def answered(telegram: TelegramEmulator, chat: int) -> list[int]:
     return [int(t.split()[1].rstrip(".")) for t in telegram.texts(chat) if t.startswith("echo:")]
 
 
+async def until_told(telegram: TelegramEmulator, chat: int, number: str) -> None:
+    """Wait until a chat was given a crisis line."""
+    await telegram.wait_until(lambda: any(number in text for text in telegram.texts(chat)), timeout=60)
+
+
 async def settle(store: Store) -> None:
     """Wait until nothing waits any more: every message is handled, every row has left or was given up."""
     while True:
@@ -102,8 +107,7 @@ async def test_killed_again_and_again_every_message_is_answered_once_in_order(
             some, todo = todo[:25], todo[25:]
             for chat, n in some:
                 telegram.push_text(chat, str(n))
-            reached = len(telegram.sent) + chance.randrange(1, 20)
-            await telegram.wait_until(lambda least=reached: len(telegram.sent) >= least, timeout=60)
+            await telegram.wait_sent(len(telegram.sent) + chance.randrange(1, 20), timeout=60)
             await bot.kill()
             await bot.start()
         last = telegram.push_text(CHATS[0], str(EACH))
@@ -141,7 +145,7 @@ async def test_an_urgent_message_acknowledged_right_before_the_kill_has_its_hand
                 assert found
                 assert await outbox.somebody_is_called(tx, found.id)
             await bot.start()
-            await telegram.wait_until(lambda c=chat: any(number in t for t in telegram.texts(c)), timeout=60)
+            await until_told(telegram, chat, number)
         await telegram.wait_until(lambda: len(telegram.texts(900)) >= 5, timeout=60)
         await bot.kill()
         async with store.reading() as tx:

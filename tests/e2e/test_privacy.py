@@ -1,6 +1,7 @@
 """What a user writes appears in no log, metric or exception, whatever goes wrong."""
 
 import logging
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from structlog.testing import capture_logs
 
 from adapters import OutcomeUnknown, Rejected
 from bot.store import Store
+from engine import Piece, Request
 from tests.support import EchoGenerator, MemoryAdapter, make_app, says
 
 SECRET = "xylophonesecret"
@@ -20,9 +22,10 @@ class FaultyGenerator(EchoGenerator):
 
     trusted = False
 
-    async def stream(self, request):  # type: ignore[no-untyped-def,override]  # raises before it yields
-        raise RuntimeError(request.text)
-        yield
+    async def stream(self, request: Request) -> AsyncIterator[Piece]:
+        async for _ in super().stream(request):
+            raise RuntimeError(request.text)
+        yield Piece("")
 
 
 async def test_texts_stay_out_of_logs_and_metrics(
