@@ -31,13 +31,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic in one language: its passages, and the `cues` and `examples` it is recognised by."""
+    """One topic in one language: its passages, and what it is recognised by.
+
+    A strong cue names the topic by itself (`divorce`); a plain one only goes with it (`housework`).
+    """
 
     name: str
     title: str
     language: Language
+    strong_cues: tuple[str, ...]
     cues: tuple[str, ...]
     examples: tuple[str, ...]
+    audience: str
     entries: tuple[Entry, ...]
 
 
@@ -104,8 +109,10 @@ def _topic(path: Traversable, language: Language) -> Topic:
             name=meta["topic"],
             title=meta["title"],
             language=language,
+            strong_cues=tuple(meta["strong_cues"]),
             cues=tuple(meta["cues"]),
             examples=tuple(meta["examples"]),
+            audience=meta["audience"],
             entries=tuple(_entries(path, data, language)),
         )
     except KeyError as error:

@@ -1,5 +1,6 @@
 """The reviewed library of a language, ready to be asked: which topic a message is about, and which passages fit it."""
 
+import re
 from functools import lru_cache
 
 import numpy as np
@@ -13,7 +14,10 @@ from engine.types import Passage
 
 GENERAL = "general"  # the topic of whoever has not said yet what it is about
 _MAX_QUERY = 3000  # characters of a text that are looked at
-_CUE_WEIGHT = 3.0
+_STRONG_CUE = 6.0
+_CUE = 2.0
+_AUDIENCE = 4.0
+_EXAMPLES = 0.4  # what the BM25 of the example sentences counts beside the cues
 
 
 class Shelf:
@@ -28,6 +32,8 @@ class Shelf:
         self.mirror = Mirror(language, cues)
         self.person_topics = frozenset(cues["person_topics"])
         self.control: dict[str, str] = {name: cues[name] for name in ("exercise_next", "exercise_stop", "agree")}
+        self._noise = re.compile(cues["noise"])
+        self._audiences = {name: re.compile(pattern) for name, pattern in cues["audiences"].items()}
         self._talk: dict[str, list[Passage]] = {}
         for passage in load_talk(language):
             self._talk.setdefault(passage.strategy, []).append(passage)
@@ -44,19 +50,27 @@ class Shelf:
 
     def rank_topics(self, text: str) -> dict[str, float]:
         """How much `text` speaks of each topic, most first; topics it does not touch are left out."""
-        text = text[:_MAX_QUERY]
+        text = self._noise.sub(" ", text[:_MAX_QUERY].lower().replace("’", "'"))
         looked_up = plain(text, self.language)
         found = self._topic_index.scores(terms(text, self.language))
-        scores = {name: float(found[number]) for number, name in enumerate(self._names)}
+        scores = {name: _EXAMPLES * float(found[number]) for number, name in enumerate(self._names)}
         for name, cues in self._cues.items():
-            scores[name] += sum(weight for cue, weight in cues if cue in looked_up)
+            hits = sum(weight for cue, weight in cues.items() if cue in looked_up)
+            scores[name] = scores[name] + hits + self._concern(name, text) if hits else 0.0
         ranked = sorted(scores.items(), key=lambda item: -item[1])
         return {name: score for name, score in ranked if score > 0 and name != GENERAL}
+
+    def _concern(self, topic: str, text: str) -> float:
+        """What speaks for a topic that is meant for some people only: much if the writer is one of them, all against if not."""
+        pattern = self._audiences.get(self.topics[topic].audience)
+        if pattern is None:
+            return 0.0
+        return _AUDIENCE if pattern.search(text) else -1000.0
 
     def fits(self, entry: Entry, text: str) -> int:
         """How many words of the situation that `entry` is for stand in `text`."""
         looked_up = plain(text[:_MAX_QUERY], self.language)
-        return sum(_cue(word, self.language) in looked_up for word in entry.when)
+        return sum(plain(word, self.language) in looked_up for word in entry.when)
 
     def relevance(self, text: str) -> dict[str, float]:
         """BM25 of every passage with any term of `text`, by passage id."""
@@ -66,7 +80,7 @@ class Shelf:
     def cue_count(self, topic: str, clause: str) -> int:
         """How many cues of a topic stand in a clause."""
         looked_up = plain(clause, self.language)
-        return sum(cue in looked_up for cue, _ in self._cues.get(topic, ()))
+        return sum(cue in looked_up for cue in self._cues.get(topic, ()))
 
     def _passage_terms(self, entry: Entry) -> list[str]:
         return terms(entry.passage.text, self.language) + 2 * [
@@ -120,18 +134,18 @@ def load_library() -> Library:
     return Library()
 
 
-def _cue(word: str, language: Language) -> str:
-    return plain(word, language)
-
-
-def _cue_weights(topic: Topic, topics: dict[str, Topic]) -> list[tuple[str, float]]:
+def _cue_weights(topic: Topic, topics: dict[str, Topic]) -> dict[str, float]:
     """Each cue with its weight: less when other topics share it, more when it is long and so says more."""
-    shared = {cue: sum(cue in other.cues for other in topics.values()) for cue in topic.cues}
-    return [
-        (_cue(cue, topic.language), _CUE_WEIGHT / shared[cue] * (1.0 + 0.1 * min(len(cue), 10))) for cue in topic.cues
-    ]
+    weights: dict[str, float] = {}
+    for cue in topic.cues + topic.strong_cues:
+        shared = sum(cue in other.strong_cues + other.cues for other in topics.values())
+        weight = _STRONG_CUE if cue in topic.strong_cues else _CUE / shared
+        form = plain(cue, topic.language)  # words of one stem count once
+        weights[form] = max(weights.get(form, 0.0), weight * (1.0 + 0.1 * min(len(cue), 10)))
+    return weights
 
 
 def _topic_terms(topic: Topic) -> list[str]:
-    found = [term for example in topic.examples for term in terms(example, topic.language)]
-    return 2 * found + [term for entry in topic.entries for term in terms(entry.passage.text, topic.language)]
+    """What topics are told apart by beside their cues: sentences as users write them, and the situations of the passages."""
+    sentences = [*topic.examples, *(word for entry in topic.entries for word in entry.when)]
+    return [term for sentence in sentences for term in terms(sentence, topic.language)]

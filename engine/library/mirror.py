@@ -12,6 +12,9 @@ from typing import Any
 from config import Language
 
 _MAX_READ = 3000
+_MAX_CLAUSES = 12  # of a sentence
+_EARLY = 0.5  # what an opening sentence is worth beside a later one
+_SECOND = 0.7  # a second clause is given back when it is worth this much of the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +35,40 @@ class Mirror:
         self._address = re.compile(cues["address"], re.IGNORECASE)
         self._dangling = re.compile(cues["dangling"], re.IGNORECASE)
         self._asking = re.compile(cues["asking"], re.IGNORECASE)
+        self._weighty = re.compile(cues["weighty"], re.IGNORECASE)
+        self._background = re.compile(cues["background"], re.IGNORECASE)
         self._chinese = language is Language.ZH
+        self._longest = _ZH_TWO if self._chinese else _EN_TWO
+        persons = "|".join(re.escape(name) for name in cues["persons"])
+        self._and_i = re.compile(rf"\bmy ((?:[\w-]+ )?(?:{persons})) and (?:i|me|myself)\b", re.IGNORECASE)
 
-    def echo(self, text: str, weight: Callable[[str], float]) -> Echo | None:
-        """The clause most worth giving back, or None. `weight` scores a clause by what matters in it (cues, feelings)."""
+    def echoes(self, text: str, weight: Callable[[str], float]) -> list[Echo]:
+        """The one or two clauses most worth giving back, in the order of the text; a question if there is no statement.
+
+        `weight` scores a clause by what matters in it (cues, feelings).
+        """
         sample = text[:_MAX_READ].replace("’", "'")
-        spans = _chinese_spans(sample, self._address) if self._chinese else _english_spans(sample, self._address)
-        best, best_score = None, 0.0
-        for span in spans:
-            if not self._worth(span):
-                continue
-            score = weight(span) + (_chinese_weight(span) if self._chinese else _english_weight(span))
-            if score > best_score + 1e-6:
-                best, best_score = span, score
-        if best is not None:
-            return Echo(_second_person_zh(best) if self._chinese else _second_person_en(best))
-        return self._question(sample)
+        found = []
+        for number, sentence in enumerate(_sentences_zh(sample) if self._chinese else _sentences_en(sample)):
+            spans = _chinese_spans(sentence, self._address) if self._chinese else _english_spans(sentence, self._address)
+            scored = [(weight(span) + self._telling(span), span) for span in spans if self._worth(span)]
+            if scored:
+                score, span = max(scored)
+                found.append((score + (_EARLY if number < 2 else 0.0), number, span))
+        if not found:
+            question = self._question(sample)
+            return [question] if question else []
+        best = sorted(found, reverse=True)[:2]
+        if len(best) == 2 and (best[1][0] < _SECOND * best[0][0] or sum(self._size(span) for _, _, span in best) > self._longest):
+            del best[1]
+        turn = _second_person_zh if self._chinese else self._second_person_en
+        return [Echo(turn(span)) for _, _, span in sorted(best, key=lambda item: item[1])]
+
+    def _size(self, span: str) -> int:
+        return len(span) if self._chinese else span.count(" ") + 1
+
+    def _second_person_en(self, span: str) -> str:
+        return _second_person_en(self._and_i.sub(r"you and your \1", span))
 
     def _worth(self, span: str) -> bool:
         if self._unsafe.search(span) or self._generic.search(span) or self._identity.search(span):
@@ -55,6 +76,11 @@ class Mirror:
         if self._chinese and self._asking.search(span):
             return False
         return not self._dangling.search(span)
+
+    def _telling(self, span: str) -> float:
+        """How much a clause says by its shape, whatever it is about."""
+        shape = _chinese_weight(span) if self._chinese else _english_weight(span)
+        return shape + 0.5 * bool(self._weighty.search(span)) - 0.8 * bool(self._background.search(span))
 
     def _question(self, text: str) -> Echo | None:
         turn = _indirect_zh if self._chinese else _indirect_en
@@ -81,20 +107,25 @@ def _strip(clause: str, address: re.Pattern[str]) -> str:
 
 _ZH_LONGEST = 40
 _ZH_SHORTEST = 7
+_ZH_TWO = 52  # characters of two clauses together
 _ZH_NOT_MINE = re.compile('你|您|[“”"「」『』（(《]|http|\\d{5}')
 _ZH_PERSON = re.compile(
     "老公|丈夫|老婆|妻子|男友|女友|朋友|妈|母亲|爸|父亲|父母|婆婆|岳|儿子|女儿|孩子|弟|妹|哥|姐|领导|老板|同事|室友|同学|老师|家人|奶奶|爷爷|外婆|前任"
 )
 
 
-def _chinese_spans(text: str, address: re.Pattern[str]) -> Iterator[str]:
-    for sentence in re.split("[。！!；;\n…~～]+|[^。！!；;\n…]*[？?]", text):
-        clauses = [clause.strip() for clause in re.split("[，,]", sentence or "") if clause.strip()]
-        for first in range(len(clauses)):
-            for last in range(first + 1, min(first + 3, len(clauses)) + 1):
-                span = "，".join([_strip(clauses[first] + "，", address), *clauses[first + 1 : last]]).strip("，")
-                if _ZH_SHORTEST <= len(span) <= _ZH_LONGEST and not _ZH_NOT_MINE.search(span):
-                    yield span
+def _sentences_zh(text: str) -> list[str]:
+    """Statements only."""
+    return [part for part in re.split("[。！!；;\n…~～]+|[^。！!；;\n…]*[？?]", text) if part and part.strip()]
+
+
+def _chinese_spans(sentence: str, address: re.Pattern[str]) -> Iterator[str]:
+    clauses = [clause.strip() for clause in re.split("[，,]", sentence) if clause.strip()][:_MAX_CLAUSES]
+    for first in range(len(clauses)):
+        for last in range(first + 1, min(first + 3, len(clauses)) + 1):
+            span = _strip("，".join(clauses[first:last]), address)
+            if _ZH_SHORTEST <= len(span) <= _ZH_LONGEST and not _ZH_NOT_MINE.search(span):
+                yield span
 
 
 def _chinese_weight(span: str) -> float:
@@ -125,6 +156,7 @@ def _indirect_zh(sentence: str) -> str | None:
 
 _EN_LONGEST = 26
 _EN_SHORTEST = 5
+_EN_TWO = 36  # words of two clauses together
 _EN_START = re.compile(
     r"(i|i'm|im|i've|ive|i'd|we|we're|we've|my|our|there (is|are|was)|everyone|everybody|nobody|no one|people|someone)\b",
     re.I,
@@ -135,26 +167,36 @@ _EN_VERB = re.compile(
     r"makes?|made|gets?|got|goes|went|lost|broke|found|took|gave|knows?|never|always|don't|doesn't|didn't|\w+ed|\w+n't)\b",
     re.I,
 )
+_EN_BREAKS_OFF = re.compile(
+    r"\b(and|but|because|so|although|though|with|to|of|for|at|in|on|from|by|that|the|a|an|my|your|when|if|like|as|than|or|says?|said)$"
+    r"|\b(so|and|but|because) (when|if|while|since|after|before|as|once)\b[^,]*$|\beither\b(?!.*\bor\b)",
+    re.I,
+)
 _EN_CUT = re.compile(
     r",\s+|;\s+|\s+(?=but\b|because\b|although\b|even though\b|so\s+i\b|and\s+(?:i|he|she|they|we|my|it)\b)", re.I
 )
 
 
-def _english_spans(text: str, address: re.Pattern[str]) -> Iterator[str]:
-    for sentence in re.split(r"(?<=[.!?])[\s\"']+|\n+|(?<=[.!?])(?=[A-Z])", text):
-        if sentence.rstrip(" \"'").endswith("?"):
-            continue
-        cuts = [0, *(found.end() for found in _EN_CUT.finditer(sentence)), len(sentence)]
-        for first in range(len(cuts) - 1):
-            for last in range(first + 1, min(first + 3, len(cuts) - 1) + 1):
-                span = _strip(sentence[cuts[first] : cuts[last]].strip(" .!;,"), address)
-                span = re.sub(
-                    r"\s+(and|but|because|so|although|even though)$", "", re.sub(r"\s+", " ", span), flags=re.I
-                )
-                words = span.count(" ") + 1
-                if _EN_SHORTEST <= words <= _EN_LONGEST and _EN_START.match(span) and not _EN_NOT_MINE.search(span):
-                    if re.match(r"(i|we|there)\b", span, re.I) or _EN_VERB.search(span):
-                        yield span
+def _sentences_en(text: str) -> list[str]:
+    """Statements only."""
+    parts = re.split(r"(?<=[.!?])[\s\"']+|\n+|(?<=[.!?])(?=[A-Z])", text)
+    return [part for part in parts if part.strip() and not part.rstrip(" \"'").endswith("?")]
+
+
+def _english_spans(sentence: str, address: re.Pattern[str]) -> Iterator[str]:
+    cuts = [0, *(found.end() for found in _EN_CUT.finditer(sentence)), len(sentence)][: _MAX_CLAUSES + 1]
+    for first in range(len(cuts) - 1):
+        for last in range(first + 1, min(first + 3, len(cuts) - 1) + 1):
+            span = re.sub(r"\s+", " ", _strip(sentence[cuts[first] : cuts[last]].strip(" .!;,"), address))
+            if _EN_SHORTEST <= span.count(" ") + 1 <= _EN_LONGEST and _is_whole(span):
+                yield span
+
+
+def _is_whole(span: str) -> bool:
+    """Whether an English clause starts with a subject, has a verb, is about the writer and does not break off."""
+    if not _EN_START.match(span) or _EN_NOT_MINE.search(span) or _EN_BREAKS_OFF.search(span):
+        return False
+    return bool(re.match(r"(i|we|there)\b", span, re.I) or _EN_VERB.search(span))
 
 
 def _english_weight(span: str) -> float:
@@ -168,7 +210,6 @@ _EN_FLIPS: list[tuple[re.Pattern[str], str]] = [
     (re.compile(pattern, re.I), becomes)
     for pattern, becomes in [
         (r"\b(?:me|myself) and my ([\w-]+)\b", r"you and your \1"),
-        (r"\bmy ([\w-]+(?: [\w-]+)?) and (?:i|me|myself)\b", r"you and your \1"),
         (r"\bi (am|was)n't\b", r"you \1@n't"),
         (r"\bi (\w+ly |just |still |also |never |always )?was\b", r"you \1were"),
         (r"\bwas i\b", "were you"),

@@ -22,7 +22,7 @@ SAFETY = "safety"  # the topic for whoever is in danger and waits for a person
 _LONG = {Language.ZH: 60, Language.EN: 35}  # characters or words from which a message tells a story
 _LIMIT = {Language.ZH: 200, Language.EN: 150}  # the same units, for a whole answer
 _EARLIER = (0.5, 0.3, 0.15)  # how much the last, second and third last message of the user count for the topic
-_CLOSE = 0.45  # a second topic counts when it reaches this part of the first
+_CLOSE = 0.6  # a second topic counts when it reaches this part of the first
 
 
 @dataclass(slots=True)
@@ -54,6 +54,7 @@ class Policy:
         self._memory = Memory(request.history, request.script, request.conversation)
         self._guide = Guide(self._shelf, self._memory)
         self._reading: Reading = self._shelf.reader.read(request.text, follows=self._memory.turn > 0)
+        self._scores = self._topic_scores()
         self._topics = self._ranked_topics()
         self._relevance = self._shelf.relevance(request.text)
         self._draft = Draft()
@@ -112,8 +113,8 @@ class Policy:
 
     def _talk(self) -> None:
         """Reflect, then comfort, explain, suggest or ask, as the stage of the conversation wants it."""
-        echo = self._reflect()
-        for move in self._plan(echo):
+        reflected = self._reflect()
+        for move in self._plan(reflected):
             self._move(move)
         if not self._draft.parts:
             self._draft.add(self._least_used(self._shelf.talk("silence")))
@@ -121,14 +122,14 @@ class Policy:
 
     # What to do -----------------------------------------------------------------------------------------------------------
 
-    def _plan(self, echo: Echo | None) -> tuple[str, ...]:
+    def _plan(self, reflected: bool) -> tuple[str, ...]:
         """The moves after the reflection, in order."""
         asks, turn = self._reading.asks, self._memory.turn
         wants = bool(asks & {"advice", "decision", "counselling"})
-        named = self._main_topic != GENERAL or echo is not None
+        named = self._main_topic != GENERAL or reflected
         if wants and (named or turn > 1):
             if self._is_long and turn == 0:
-                return "comfort", "information_if_fits", "suggestion", "question"
+                return "comfort", "information_if_fits", "suggestion", "second_suggestion", "question"
             return "comfort" if turn == 0 else "answer_ask", "suggestion", "question"
         if asks & {"why", "normal", "diagnosis", "fault"} and named:
             return "comfort", "information", "question"
@@ -153,6 +154,9 @@ class Policy:
             self._ask()
         elif move == "offer":
             self._offer()
+        elif move == "second_suggestion":
+            if "information" not in self._draft.strategies:
+                self._draft.add(self._entry("suggestion", only_fitting=True))
         elif move.endswith("_if_fits"):
             self._draft.add(self._entry(move.removesuffix("_if_fits"), only_fitting=True))
         elif not self._draft.add(self._entry(move)) and move != "choices":
@@ -160,22 +164,36 @@ class Policy:
 
     # Parts ----------------------------------------------------------------------------------------------------------------
 
-    def _reflect(self) -> Echo | None:
-        """Give back the user's own words, else their feeling, else what people with this trouble go through."""
+    def _reflect(self) -> bool:
+        """Give back the user's own words, else what people with this trouble go through, else the feeling.
+
+        True when the words were the user's own.
+        """
         if self._memory.after_counsellor:
             self._draft.add(self._fresh(self._shelf.talk("after_counsellor")))
-        echo = self._shelf.mirror.echo(self._request.text, self._weight)
-        feeling = self._feeling_beside(echo)
-        if echo is not None:
-            kind = "frame_question" if echo.question else "frame_quote_feeling" if feeling else "frame_quote"
-            frame = self._least_used(self._shelf.talk(kind))
-            self._draft.add(frame, frame.text.format(clause=echo.text, feeling=feeling), "reflection")
-        elif self._memory.turn > 1 and self._reading.size < 12:
-            pass
-        elif not self._draft.add(self._entry("reflection")) and feeling:
+        echoes = self._shelf.mirror.echoes(self._request.text, self._weight)
+        if echoes:
+            self._give_back(echoes)
+        elif self._memory.turn < 2 or self._reading.size >= _TERSE:
+            self._draft.add(self._entry("reflection")) or self._name_feeling()
+        return bool(echoes)
+
+    def _give_back(self, echoes: Sequence[Echo]) -> None:
+        feeling = self._feeling_beside(echoes)
+        if len(echoes) == 2:
+            kind = "frame_two"
+        elif echoes[0].question:
+            kind = "frame_question"
+        else:
+            kind = "frame_quote_feeling" if feeling else "frame_quote"
+        frame = self._least_used(self._shelf.talk(kind))
+        text = frame.text.format(clause=echoes[0].text, second=echoes[-1].text, feeling=feeling)
+        self._draft.add(frame, text, "reflection")
+
+    def _name_feeling(self) -> None:
+        if self._reading.feelings:
             frame = self._least_used(self._shelf.talk("frame_feeling"))
-            self._draft.add(frame, frame.text.format(feeling=feeling), "reflection")
-        return echo
+            self._draft.add(frame, frame.text.format(feeling=self._reading.feelings[0]), "reflection")
 
     def _answer_ask(self) -> bool:
         for ask in ("diagnosis", "counselling", "decision", "normal", "fault"):
@@ -192,7 +210,8 @@ class Policy:
 
     def _ask(self) -> None:
         person = self._reading.person
-        if person and self._main_topic in self._shelf.person_topics and self._memory.chance("person") < 0.4:
+        spoken_of = person and person in self._draft.parts[0] if self._draft.parts else False
+        if spoken_of and self._main_topic in self._shelf.person_topics and self._memory.chance("person") < 0.4:
             passage = self._fresh(self._shelf.talk("person_question"))
             if passage is not None:
                 self._draft.add(passage, passage.text.format(person=person), "question")
@@ -213,19 +232,20 @@ class Policy:
 
     def _entry(self, strategy: str, topics: Sequence[str] = (), only_fitting: bool = False) -> Passage | None:
         """An unused passage of the strategy: one written for what the user mentions before one for the topic at large."""
-        for topic in topics or self._topics_in_reach:
-            candidates = [
-                entry
-                for entry in self._shelf.topics[topic].entries
-                if entry.passage.strategy == strategy and self._may_use(entry.passage)
-            ]
-            fitting = [entry for entry in candidates if self._fit(entry)]
-            if fitting:
-                return max(fitting, key=lambda entry: (self._fit(entry), self._rank(entry.passage))).passage
-            general = [entry.passage for entry in candidates if not entry.when]
-            if general and not only_fitting:
-                return max(general, key=self._rank)
-        return None
+        reach = [
+            (topic, entry)
+            for topic in topics or self._reach(strategy)
+            for entry in self._shelf.topics[topic].entries
+            if entry.passage.strategy == strategy and self._may_use(entry.passage)
+        ]
+        fitting = [(topic, entry) for topic, entry in reach if self._fit(entry)]
+        if fitting:
+            return max(fitting, key=lambda pair: self._fitness(*pair))[1].passage
+        general = [(topic, entry.passage) for topic, entry in reach if not entry.when]
+        if not general or only_fitting:
+            return None
+        first = general[0][0]
+        return max((passage for topic, passage in general if topic == first), key=self._rank)
 
     def _may_use(self, passage: Passage) -> bool:
         return (
@@ -240,6 +260,13 @@ class Policy:
             return 0.0
         earlier = "\n".join(self._memory.user_texts[-3:])
         return self._shelf.fits(entry, self._request.text) + 0.5 * bool(earlier and self._shelf.fits(entry, earlier))
+
+    def _fitness(self, topic: str, entry: Entry) -> float:
+        return self._fit(entry) + 4.0 * self._share(topic) + 0.1 * self._rank(entry.passage)
+
+    def _share(self, topic: str) -> float:
+        """How much the message is about a topic, 1.0 for its main one."""
+        return self._scores.get(topic, 0.0) / max(self._scores.values(), default=1.0)
 
     def _rank(self, passage: Passage) -> float:
         return self._relevance.get(passage.id, 0.0) + 4.0 * self._memory.chance(passage.id)
@@ -259,34 +286,41 @@ class Policy:
 
     # The user's words -----------------------------------------------------------------------------------------------------
 
-    def _ranked_topics(self) -> list[str]:
-        """Topics of the message and, less, of the ones before; a topic far behind the first is left out."""
+    def _topic_scores(self) -> dict[str, float]:
+        """Topics of the message and, less, of the ones before."""
         scores = dict(self._shelf.rank_topics(self._request.text))
         for share, text in zip(_EARLIER, reversed(self._memory.user_texts), strict=False):
             for name, score in self._shelf.rank_topics(text).items():
                 scores[name] = scores.get(name, 0.0) + share * score
-        ranked = sorted((name for name in scores if name != SAFETY), key=lambda name: -scores[name])
-        return [name for name in ranked if scores[name] >= max(_CLOSE * scores[ranked[0]], _WEAKEST)] or [GENERAL]
+        scores.pop(SAFETY, None)
+        return scores
+
+    def _ranked_topics(self) -> list[str]:
+        """Topics most spoken of first; one far behind the first is left out."""
+        ranked = sorted(self._scores, key=lambda name: -self._scores[name])
+        least = max(_CLOSE * max(self._scores.values(), default=0.0), _WEAKEST)
+        return [name for name in ranked if self._scores[name] >= least] or [GENERAL]
 
     @property
     def _main_topic(self) -> str:
         return self._topics[0]
 
-    @property
-    def _topics_in_reach(self) -> list[str]:
-        return [*self._topics[:2], *([GENERAL] if GENERAL not in self._topics[:2] else [])]
+    def _reach(self, strategy: str) -> list[str]:
+        """The topics a passage may come from: comfort and questions stay with the main one, ideas may come from a near one."""
+        near = self._topics[:2] if strategy in ("information", "suggestion") else self._topics[:1]
+        return [*near, *([GENERAL] if GENERAL not in near else [])]
 
     @property
     def _is_long(self) -> bool:
         return self._reading.size >= _LONG[self._request.language]
 
     def _weight(self, clause: str) -> float:
-        feelings = self._shelf.reader.read(clause, follows=True).feelings
-        return 0.5 * min(3, self._shelf.cue_count(self._main_topic, clause)) + 0.4 * bool(feelings)
+        cues = self._shelf.cue_count(self._main_topic, clause)
+        return 0.5 * min(3, cues) + 0.4 * self._shelf.reader.names_feeling(clause)
 
-    def _feeling_beside(self, echo: Echo | None) -> str:
-        """A feeling that the user named outside the echoed clause; empty if the clause names one itself."""
-        if echo is not None and self._shelf.reader.read(echo.text, follows=True).feelings:
+    def _feeling_beside(self, echoes: Sequence[Echo]) -> str:
+        """A feeling that the user named outside the echoed clauses; empty if one of them names a feeling itself."""
+        if any(self._shelf.reader.names_feeling(echo.text) for echo in echoes):
             return ""
         return self._reading.feelings[0] if self._reading.feelings else ""
 
@@ -301,4 +335,5 @@ class Policy:
             del self._draft.passages[1]
 
 
-_WEAKEST = 4.0  # below this a topic is a guess
+_WEAKEST = 2.0  # below this a topic is a guess
+_TERSE = 12  # characters or words below which a later message is not reflected

@@ -48,7 +48,8 @@ class Reader:
             for item in cues["intent"]
         ]
         self._asks = {name: re.compile(pattern) for name, pattern in cues["asks"].items()}
-        self._feelings = {name: re.compile(f"(?:{pattern})") for name, pattern in cues["feelings"].items()}
+        self._feelings = {name: re.compile(cues["own_feeling"].format(pattern)) for name, pattern in cues["feelings"].items()}
+        self._any_feeling = re.compile("|".join(cues["feelings"].values()))
         self._negated = re.compile(cues["negated"])
         self._person = _person_pattern(language, cues["persons"])
 
@@ -63,6 +64,10 @@ class Reader:
             person=self._found_person(lower),
             size=size,
         )
+
+    def names_feeling(self, text: str) -> bool:
+        """Whether a clause, in the first or second person, holds a word for a feeling."""
+        return self._any_feeling.search(text.lower()) is not None
 
     def size(self, text: str) -> int:
         """The length of a text: characters and Latin words for Chinese, words for English."""
@@ -91,8 +96,9 @@ class Reader:
         places = {}
         for name, pattern in self._feelings.items():
             for found in pattern.finditer(lower):
-                if not self._negated.search(lower[max(0, found.start() - 12) : found.start()]):
-                    places[name] = found.start()
+                start = found.start("feeling")
+                if not self._negated.search(lower[max(0, start - 16) : start]):
+                    places[name] = start
                     break
         return tuple(sorted(places, key=lambda name: places[name]))
 
