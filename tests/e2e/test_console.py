@@ -143,7 +143,7 @@ async def test_of_two_counsellors_one_wins_and_the_other_learns_who(house: House
     await house.visitor("this is urgent")
     for page in (lin, sam):
         await expect(page.locator(".card .q-btn")).to_be_visible()
-    await asyncio.gather(*(page.evaluate("document.querySelector('.card .q-btn').click()") for page in (lin, sam)))
+    await asyncio.gather(*(page.evaluate("document.querySelector('.card .q-btn')?.click()") for page in (lin, sam)))
     await asyncio.gather(*(expect(page.locator(".card .q-btn")).to_have_count(0) for page in (lin, sam)))
     taken = [asyncio.ensure_future(page.wait_for_url("**/case/*")) for page in (lin, sam)]
     _, waiting = await asyncio.wait(taken, return_when=asyncio.FIRST_COMPLETED)
