@@ -17,7 +17,7 @@ from prometheus_client import Counter, Histogram
 
 from adapters import Adapter, Blocked, OutcomeUnknown, Rejected, Retryable, WindowClosed
 from bot.handoff import Handoffs
-from bot.store import OUTBOX, Store, Transaction, conversations, outbox
+from bot.store import HANDOFFS, OUTBOX, Store, Transaction, conversations, outbox
 from bot.store.outbox import Attempts, Claimed, Outcome
 
 log = structlog.get_logger(__name__)
@@ -78,6 +78,8 @@ class Delivery:
             await self._recover(tx)
             await outbox.record(tx, [outcome for _, outcome in outcomes])
             for row, outcome in outcomes:
+                if row.kind is outbox.Kind.ALERT and outcome.state == "sent":
+                    tx.ring(HANDOFFS)  # somebody was reached: the desks show it
                 if outcome.state == "failed":
                     await self._give_up(tx, row, outcome)
                 elif outcome.state == "waiting" and outcome.due_at is None and row.attempts == 1:

@@ -48,20 +48,24 @@ class Wording:
         return "\n\n".join([*parts, self.text(person, "crisis.outro")])
 
     def lines_for(self, person: Conversation, level: Level = Level.URGENT) -> str:
-        """The numbers for a person, one a line. The emergency numbers come first when there is no time to lose."""
+        """The numbers for a person, one a line."""
         country = person.country or self.country
         if country not in self.lines.countries():
             country = self.country
-        emergency = [self._line(person, line) for line in self.lines.of(country, "emergency")]
-        crisis = [self._line(person, line) for line in self.lines.of(country, "crisis")[:LINES_SHOWN]]
+        return in_script(self.lines_in(self.language_of(person), country, level), person.script)
+
+    def lines_in(self, language: Language, country: str, level: Level) -> str:
+        """The numbers of a country, one a line. The emergency numbers come first when there is no time to lose."""
+        emergency = [_line(language, line) for line in self.lines.of(country, "emergency")]
+        crisis = [_line(language, line) for line in self.lines.of(country, "crisis")[:LINES_SHOWN]]
         return "\n".join(emergency + crisis if level is Level.EMERGENCY else crisis + emergency)
 
-    def _line(self, person: Conversation, line: CrisisLine) -> str:
-        language = self.language_of(person)
-        fields = {"name": line.name[language], "number": line.number}
-        if line.kind == "crisis":
-            fields["hours"] = line.hours[language]
-        return self.text(person, f"line.{line.kind}", **fields)
+
+def _line(language: Language, line: CrisisLine) -> str:
+    fields = {"name": line.name[language], "number": line.number}
+    if line.kind == "crisis":
+        fields["hours"] = line.hours[language]
+    return load_texts(language).get(f"line.{line.kind}", **fields)
 
 
 def in_script(text: str, script: Script) -> str:
