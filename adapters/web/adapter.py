@@ -92,7 +92,7 @@ class WebAdapter(NoExtras):
     def routes(self) -> APIRouter:
         router = APIRouter()
 
-        @router.get("/", include_in_schema=False)
+        @router.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
         async def page(request: Request) -> Response:
             response = pages.static_file("index.html", request)
             token = request.cookies.get(visitors.COOKIE)

@@ -1,5 +1,6 @@
 """One case: why it is here, what was said, and the means to talk and to give it back."""
 
+import asyncio
 import html
 
 from nicegui import ui
@@ -10,6 +11,7 @@ from bot.console.words import quoted
 from bot.desk import Case, Desk, DeskError
 from bot.store import handoffs, messages
 from bot.store.messages import Stored
+from bot.store.wake import page
 
 _TO_NEWEST = "psyllm.toNewest()"
 
@@ -22,6 +24,8 @@ class CaseView:
         self._words = visit.words
         self._desk = desk
         self._id = handoff_id
+        self._drawing = asyncio.Lock()
+        self.channel = ""  # rings when something is said in the conversation; known after the first drawing
         self._drawn: list[int] = []  # ids of the messages on the page
         self._state: tuple[str, str | None] | None = None  # the means to talk depend on it
         with ui.element("section").classes("case").props(f'aria-label="{self._words("history")}"'):
@@ -29,23 +33,28 @@ class CaseView:
             self._log = ui.element("ol").classes("log").props('role="log" tabindex="0"')
             self._foot = ui.element("div").classes("foot")
 
-    async def draw(self) -> Case | None:
-        """Show the case as it is now; None if there is no such case."""
-        case = await self._desk.case(self._id, self._visit.counsellor.id)
-        if case is None:
-            with self._head:
-                ui.label(self._words.texts.get("desk.no_case")).classes("empty")
-            return None
+    async def draw(self) -> None:
+        """Show the case as it is now."""
+        async with self._drawing:
+            case = await self._desk.case(self._id, self._visit.counsellor.id)
+            if case:
+                self._draw(case)
+            else:
+                self._draw_nothing()
+
+    def _draw_nothing(self) -> None:
+        for part in (self._head, self._log, self._foot):
+            part.clear()
+        with self._head:
+            ui.label(self._words("closed")).classes("empty")
+
+    def _draw(self, case: Case) -> None:
+        self.channel = page(case.person.address)
         self._draw_head(case)
         self._draw_log(case)
         if (state := (case.handoff.state, case.handoff.counsellor)) != self._state:
             self._state = state
             self._draw_foot(case)
-        return case
-
-    async def update(self) -> None:
-        """Draw again after a change."""
-        await self.draw()
 
     def _draw_head(self, case: Case) -> None:
         words, handoff = self._words, case.handoff

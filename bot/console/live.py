@@ -14,9 +14,9 @@ SAFETY_SECONDS = 30.0
 
 
 class Live:
-    """Calls `redraw` in its page, at once and after each ring of a channel that `concerns` accepts."""
+    """Calls `redraw` in its page after each ring of a channel that `concerns` accepts."""
 
-    def __init__(self, wake: Wake, concerns: Callable[[str], bool], redraw: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, wake: Wake, concerns: Callable[[str], bool], redraw: Callable[[], Awaitable[object]]) -> None:
         self._concerns = concerns
         self._redraw = redraw
         self._changed = asyncio.Event()

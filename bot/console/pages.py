@@ -1,8 +1,9 @@
 """The console's two pages: the queue, and one case beside the queue."""
 
 from collections.abc import Callable
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Path, Request
 from nicegui import ui
 
 from adapters.console import ConsoleAdapter
@@ -13,9 +14,11 @@ from bot.console.queue import QueueView
 from bot.console.visit import Visit
 from bot.desk import Desk
 from bot.store import HANDOFFS
-from bot.store.wake import page
 
-ALERT_SECONDS = 30
+SESSION_SECONDS = 30
+"""How often an open page asks whether its session still lives."""
+
+MOST = 2**63 - 1  # what the database can count to
 
 
 def add_pages(desk: Desk, alerts: ConsoleAdapter, accounts: Accounts) -> None:
@@ -30,23 +33,21 @@ def add_pages(desk: Desk, alerts: ConsoleAdapter, accounts: Accounts) -> None:
             await _queue(visit, desk, current=None)
 
     @ui.page("/case/{handoff_id}")
-    async def case_page(request: Request, handoff_id: int) -> None:
+    async def case_page(request: Request, handoff_id: Annotated[int, Path(ge=1, le=MOST)]) -> None:
         visit = Visit(request, accounts)
         _header(visit)
         _listen(visit, alerts)
         with ui.element("main").classes("desk"):
             await _queue(visit, desk, current=handoff_id)
             view = CaseView(visit, desk, handoff_id)
-            case = await view.draw()
-        if case:
-            channel = page(case.person.address)
-            Live(desk.store.wake, lambda rung: rung in (channel, HANDOFFS), view.update)
+        Live(desk.store.wake, lambda rung: rung in (view.channel, HANDOFFS), view.draw)
+        await view.draw()
 
 
 async def _queue(visit: Visit, desk: Desk, current: int | None) -> None:
     view = QueueView(visit, desk, current)
-    await view.draw()
     Live(desk.store.wake, lambda rung: rung == HANDOFFS, view.draw)
+    await view.draw()
 
 
 def _header(visit: Visit) -> None:
@@ -89,4 +90,4 @@ def _listen(visit: Visit, alerts: ConsoleAdapter) -> None:
     visit.client.on_connect(connect)
     visit.client.on_disconnect(dropped)
     visit.client.on_delete(disconnect)
-    ui.timer(ALERT_SECONDS, visit.still_signed_in)
+    ui.timer(SESSION_SECONDS, visit.still_signed_in)

@@ -1,5 +1,7 @@
 """The queue: who waits, how urgently, since when; and what the counsellor holds."""
 
+import asyncio
+
 from nicegui import ui
 
 from bot.console.visit import Visit
@@ -16,12 +18,16 @@ class QueueView:
         self._visit = visit
         self._desk = desk
         self._current = current
+        self._drawing = asyncio.Lock()
         self._drawn: list[tuple[object, ...]] | None = None
         self._box = ui.element("nav").classes("queue").props(f'aria-label="{visit.words("queue")}"')
 
     async def draw(self) -> None:
         """Show the queue as it is now. What is the same stays: a button must not be exchanged under a finger."""
-        rows = await self._desk.queue()
+        async with self._drawing:
+            self._draw(await self._desk.queue())
+
+    def _draw(self, rows: list[tuple[Handoff, Conversation]]) -> None:
         seen: list[tuple[object, ...]] = [(h.id, h.state, h.counsellor, h.level, h.category) for h, _ in rows]
         if seen == self._drawn:
             return

@@ -234,3 +234,14 @@ async def test_nothing_comes_from_another_host(house: House) -> None:
     cookies = {cookie["name"]: cookie for cookie in await context.cookies()}
     assert cookies[COOKIE]["httpOnly"]
     assert cookies[COOKIE]["sameSite"] == "Strict"
+
+
+async def test_a_case_that_does_not_exist_says_so(house: House) -> None:
+    desk = await house.counsellor("lin")
+    await desk.goto(f"{house.url}/console/case/999999")
+    await expect(desk.locator(".head .empty")).to_have_text(EN.get("console.closed"))
+    for number, status in (("0", 422), ("-1", 422), ("9" * 30, 422), ("abc", 422), ("1/2", 404)):
+        answer = await desk.goto(f"{house.url}/console/case/{number}")
+        assert answer
+        assert answer.status == status
+        assert "Traceback" not in await desk.content()

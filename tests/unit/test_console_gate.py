@@ -1,5 +1,7 @@
 """The door of the console over real HTTP: nothing behind it without a session, nothing from another site's page."""
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -60,6 +62,11 @@ async def enter(accounts: Accounts, client: AsyncClient) -> Response:
     token = await accounts.invite("operator")
     form = {"token": token, "password": PASSWORD}
     return await client.post("/console/setup", json=form, headers={"Origin": str(client.base_url).rstrip("/")})  # type: ignore[return-value]  # httpx's
+
+
+def test_a_process_pays_for_the_console_only_when_somebody_comes_in() -> None:
+    code = "import sys, bot.server, bot.console; sys.exit('nicegui' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 async def test_without_a_session_there_is_only_the_login(house: Wrap) -> None:

@@ -29,6 +29,7 @@ async def test_the_page_gives_a_visitor_a_cookie_and_keeps_it(client: AsyncClien
     assert chat_of(token)
     await client.get("/")
     assert client.cookies[COOKIE] == token
+    assert (await client.head("/")).status_code == 200
 
 
 async def test_a_cookie_that_is_not_ours_is_replaced(client: AsyncClient) -> None:
