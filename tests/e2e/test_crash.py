@@ -5,9 +5,9 @@ import random
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -45,12 +45,17 @@ class Bot:
             await self._process.communicate()
 
 
-@asynccontextmanager
-async def running(bot: Bot) -> AsyncIterator[Bot]:
-    await bot.start()
-    try:
-        yield bot
-    finally:
+@pytest.fixture
+async def bots() -> AsyncIterator[Callable[..., Bot]]:
+    """Makes bots, none of which outlives the test."""
+    made: list[Bot] = []
+
+    def make(*arguments: Any) -> Bot:
+        made.append(Bot(*arguments))
+        return made[-1]
+
+    yield make
+    for bot in made:
         await bot.kill()
 
 
@@ -96,11 +101,11 @@ async def unknown_of(store: Store, chat: int, token: str) -> list[int]:
 
 @pytest.mark.timeout(180)
 async def test_killed_again_and_again_every_message_is_answered_once_in_order(
-    database_url: str, tmp_path: Path
+    database_url: str, tmp_path: Path, bots: Callable[..., Bot]
 ) -> None:
     chance = random.Random(7)
     async with TelegramEmulator() as telegram, Store(database_url) as store:
-        bot = Bot(tmp_path, database_url, telegram)
+        bot = bots(tmp_path, database_url, telegram)
         todo = [(chat, n) for n in range(EACH) for chat in CHATS]
         await bot.start()
         while todo:
@@ -124,13 +129,13 @@ async def test_killed_again_and_again_every_message_is_answered_once_in_order(
 
 @pytest.mark.timeout(120)
 async def test_an_urgent_message_acknowledged_right_before_the_kill_has_its_handoff_safety_text_and_alert(
-    database_url: str, tmp_path: Path
+    database_url: str, tmp_path: Path, bots: Callable[..., Bot]
 ) -> None:
     lines: CrisisLines = load_crisis_lines()
     number = lines.of("GB", "crisis")[0].number
     async with TelegramEmulator() as telegram, Store(database_url) as store:
         telegram.add_chat(900)
-        bot = Bot(tmp_path, database_url, telegram)
+        bot = bots(tmp_path, database_url, telegram)
         await bot.start()
         for round_ in range(5):
             chat = 200 + round_
@@ -154,11 +159,11 @@ async def test_an_urgent_message_acknowledged_right_before_the_kill_has_its_hand
 
 @pytest.mark.timeout(180)
 async def test_two_processes_share_the_work_and_one_takes_over_when_the_other_dies(
-    postgres_database: str, tmp_path: Path
+    postgres_database: str, tmp_path: Path, bots: Callable[..., Bot]
 ) -> None:
     async with TelegramEmulator() as telegram, Store(postgres_database) as store:
-        first = Bot(tmp_path, postgres_database, telegram)
-        second = Bot(tmp_path, postgres_database, telegram, "worker")
+        first = bots(tmp_path, postgres_database, telegram)
+        second = bots(tmp_path, postgres_database, telegram, "worker")
         await first.start()
         await second.start()
         for n in range(EACH):
