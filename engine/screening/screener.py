@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from engine.screening.context import Answers, climbed
@@ -14,6 +15,7 @@ _SCORES = {Level.NONE: 0.03, Level.ELEVATED: 0.3, Level.URGENT: 0.7, Level.EMERG
 _EVIDENCE_LIMIT = 8
 _TURNS = 10  # earlier turns that count
 _TURN_LIMIT = 1000  # of an earlier turn, only so many characters are read again
+_REMEMBERED = 4096  # earlier turns whose level is kept in memory
 _SHORT = 30  # texts up to this length may be one sentence sent in pieces
 
 
@@ -24,6 +26,7 @@ class RuleScreener:
         self.version = version
         self.rules = rules
         self._answers = answers
+        self._level = lru_cache(_REMEMBERED)(self._read_level)  # each turn is context of several later ones
 
     def assess(self, text: str, context: Sequence[Turn] = ()) -> Assessment:
         """Judge `text`; `context` holds earlier turns, oldest first. Never raises."""
@@ -37,7 +40,7 @@ class RuleScreener:
     def _find(self, plain: Normalised) -> list[Finding]:
         return list(self.rules.find(plain.text, sentences(plain.text)))
 
-    def _level(self, text: str) -> Level:
+    def _read_level(self, text: str) -> Level:
         findings = self._find(normalise(text[:_TURN_LIMIT]))
         return max((f.level for f in _together(findings, Level.NONE)), default=Level.NONE)
 
