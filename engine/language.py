@@ -14,7 +14,7 @@ from config import Language, Script
 if TYPE_CHECKING:
     from opencc import OpenCC
 
-__all__ = ["detect", "to_script"]
+__all__ = ["detect", "to_script", "to_simplified"]
 
 Tongue = tuple[Language, Script]
 
@@ -99,15 +99,20 @@ def detect(text: str, hint: str = "", previous: Tongue | None = None) -> Tongue 
 
 def to_script(text: str, script: Script) -> str:
     """`text` (simplified, as the bot's Chinese texts are kept) in `script`. Anything but HANT returns it as it is."""
-    return _converter().convert(text) if script is Script.HANT else text
+    return _converter("s2tw").convert(text) if script is Script.HANT else text
 
 
-@lru_cache(maxsize=1)
-def _converter() -> "OpenCC":
+def to_simplified(text: str) -> str:
+    """`text` with traditional characters turned into simplified ones, as the bot reads Chinese."""
+    return _converter("t2s").convert(text) if any(char in _HANT_ONLY for char in text) else text
+
+
+@lru_cache(maxsize=2)
+def _converter(way: str) -> "OpenCC":
     # Imported late: the dictionaries take tens of megabytes that only readers of traditional characters need.
     from opencc import OpenCC
 
-    return OpenCC("s2tw")
+    return OpenCC(way)
 
 
 def _count_scripts(text: str) -> tuple[int, int, int]:

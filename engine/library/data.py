@@ -53,6 +53,7 @@ class Exercise:
     id: str
     language: Language
     title: str
+    kind: str
     minutes: int
     steps: tuple[str, ...]
     contraindications: str
@@ -82,6 +83,7 @@ def load_exercises(language: Language) -> tuple[Exercise, ...]:
                 id=item["id"],
                 language=language,
                 title=item["title"],
+                kind=item["kind"],
                 minutes=item["minutes"],
                 steps=tuple(item["steps"]),
                 contraindications=item["contraindications"],

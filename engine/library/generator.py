@@ -36,12 +36,14 @@ class LibraryGenerator:
         """The answer at once, for callers that need no stream."""
         library = self._library or load_library()
         draft = Policy(library, request).answer()
-        return Piece(_joined(draft, request.language), "+".join(draft.strategies), tuple(draft.passages))
+        passages = tuple(part.passage for part in draft.parts)
+        return Piece(_joined(draft, request.language), "+".join(draft.strategies), passages)
 
 
 def _joined(draft: Draft, language: Language) -> str:
     """Sentences run on in Chinese and take a space in English; an answer with several parts is set in two paragraphs."""
     gap = "" if language is Language.ZH else " "
-    if len(draft.parts) < 4:
-        return gap.join(draft.parts)
-    return f"{gap.join(draft.parts[:2])}\n\n{gap.join(draft.parts[2:])}"
+    texts = [part.text for part in draft.parts]
+    if len(texts) < 4:
+        return gap.join(texts)
+    return f"{gap.join(texts[:2])}\n\n{gap.join(texts[2:])}"

@@ -30,8 +30,10 @@ class Guide:
         return next((item for item in self._shelf.exercises if self._memory.just_said(item.title)), None)
 
     def choose(self, topic: str, text: str = "") -> Exercise:
-        """One named in `text`, else one that suits the topic, and not the one that was done or offered before."""
+        """One named in `text` or of the kind it names, else one that suits the topic, and not the one that was done or offered before."""
+        wanted = [kind for kind, pattern in self._shelf.exercise_kinds.items() if pattern.search(text.lower())]
         named = [item for item in self._shelf.exercises if item.title.lower() in text.lower()]
+        named = named or [item for item in self._shelf.exercises if item.kind in wanted and not self._done(item)]
         suits = [item for item in self._shelf.exercises if topic in item.topics]
         fresh = [item for item in suits or self._shelf.exercises if not self._done(item)]
         pool = named or fresh or suits or list(self._shelf.exercises)

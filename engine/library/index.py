@@ -7,6 +7,8 @@ pairs of them. BM25 as in Robertson & Zaragoza, "The Probabilistic Relevance Fra
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +31,10 @@ _STOP_EN = frozenset(
 )
 
 
+@lru_cache(maxsize=8192)
 def stem(word: str) -> str:
     """An English word without its ending: `arguing`, `argued` and `argues` meet in `argu`."""
+    word = word.removesuffix("'s")
     if len(word) <= 4 or "'" in word:
         return word.removesuffix("s") if len(word) == 4 and not word.endswith("ss") else word
     cut = _SUFFIX.sub("", word)
@@ -54,8 +58,8 @@ def terms(text: str, language: Language) -> list[str]:
     lower = text.lower().replace("’", "'")
     words = [stem(word) for word in _WORD.findall(lower) if word not in _STOP_EN]
     if language is Language.EN:
-        return words + [f"{a} {b}" for a, b in zip(words, words[1:], strict=False)]
-    pairs = [a + b for run in _HAN_RUN.findall(lower) for a, b in zip(run, run[1:], strict=False)]
+        return words + [f"{a} {b}" for a, b in pairwise(words)]
+    pairs = [a + b for run in _HAN_RUN.findall(lower) for a, b in pairwise(run)]
     return words + [pair for pair in pairs if not (pair[0] in _STOP_ZH and pair[1] in _STOP_ZH)]
 
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from config import Language
+from engine.language import to_simplified
 from engine.library.data import Entry, Exercise, Topic, load_cues, load_exercises, load_talk, load_topics
 from engine.library.index import Index, plain, terms
 from engine.library.mirror import Mirror
@@ -31,6 +32,7 @@ class Shelf:
         self.reader = Reader(language, cues)
         self.mirror = Mirror(language, cues)
         self.person_topics = frozenset(cues["person_topics"])
+        self.exercise_kinds = {name: re.compile(pattern) for name, pattern in cues["exercise_kinds"].items()}
         self.control: dict[str, str] = {name: cues[name] for name in ("exercise_next", "exercise_stop", "agree")}
         self._noise = re.compile(cues["noise"])
         self._audiences = {name: re.compile(pattern) for name, pattern in cues["audiences"].items()}
@@ -41,7 +43,10 @@ class Shelf:
         self._cues = {name: _cue_weights(topic, self.topics) for name, topic in self.topics.items()}
         self._topic_index = Index([_topic_terms(topic) for topic in self.topics.values()])
         self._entries = [entry for topic in self.topics.values() for entry in topic.entries]
-        self._number = {entry.passage.id: number for number, entry in enumerate(self._entries)}
+        persons = frozenset(cues["persons"])
+        self._when = {
+            entry.passage.id: [(plain(word, language), word in persons) for word in entry.when] for entry in self._entries
+        }
         self._passage_index = Index([self._passage_terms(entry) for entry in self._entries])
 
     def talk(self, kind: str) -> list[Passage]:
@@ -67,10 +72,14 @@ class Shelf:
             return 0.0
         return _AUDIENCE if pattern.search(text) else -1000.0
 
-    def fits(self, entry: Entry, text: str) -> int:
-        """How many words of the situation that `entry` is for stand in `text`."""
-        looked_up = plain(text[:_MAX_QUERY], self.language)
-        return sum(plain(word, self.language) in looked_up for word in entry.when)
+    def plain(self, text: str) -> str:
+        """A text in the form in which cues and situations are looked up."""
+        return plain(text[:_MAX_QUERY], self.language)
+
+    def fits(self, entry: Entry, looked_up: str) -> int:
+        """How many words of the situation that `entry` is for stand in a plain text; a person counts double."""
+        found = [person for form, person in self._when[entry.passage.id] if form in looked_up]
+        return len(found) + any(found)
 
     def relevance(self, text: str) -> dict[str, float]:
         """BM25 of every passage with any term of `text`, by passage id."""
@@ -104,6 +113,8 @@ class Library:
         Questions and offers are left out, since the model asks its own.
         """
         shelf = self.shelf(language)
+        text = to_simplified(text) if language is Language.ZH else text
+        looked_up = shelf.plain(text)
         topics = shelf.rank_topics(text)
         relevance = shelf.relevance(text)
         scores: list[tuple[float, Passage]] = []
@@ -111,7 +122,7 @@ class Library:
             for entry in shelf.topics[name].entries:
                 if entry.passage.strategy not in ("information", "suggestion", "validation"):
                     continue
-                fits = shelf.fits(entry, text)
+                fits = shelf.fits(entry, looked_up)
                 if entry.when and not fits:
                     continue
                 scores.append((score + relevance.get(entry.passage.id, 0.0) + 4.0 * fits, entry.passage))

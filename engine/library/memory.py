@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from config import Script
-from engine.language import to_script
+from engine.language import to_script, to_simplified
 from engine.types import Passage, Role, Turn
 
 _SLOT = re.compile(r"\{\w+\}")
@@ -17,7 +17,7 @@ class Memory:
     def __init__(self, history: Sequence[Turn], script: Script, seed: str) -> None:
         self._script = script
         self._seed = seed
-        self.user_texts = [turn.text for turn in history if turn.role is Role.USER]
+        self.user_texts = [self._read(turn.text) for turn in history if turn.role is Role.USER]
         answers = [turn.text for turn in history if turn.role is Role.ASSISTANT]
         self._said = "\n".join(answers)
         self.last_answer = answers[-1] if answers else ""
@@ -40,6 +40,9 @@ class Memory:
         """A number in [0, 1) that is the same for the same conversation, turn and keys."""
         text = "|".join([self._seed, str(self.turn), *map(str, keys)])
         return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=6).digest(), "big") / 2**48
+
+    def _read(self, text: str) -> str:
+        return to_simplified(text) if self._script is Script.HANT else text
 
     def _written(self, text: str) -> str:
         """The part of a text by which it is known again: its longest stretch between slots, in the reader's script."""

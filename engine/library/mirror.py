@@ -13,6 +13,7 @@ from config import Language
 
 _MAX_READ = 3000
 _MAX_CLAUSES = 12  # of a sentence
+_LEAST = 0.5  # below this nothing is given back
 _EARLY = 0.5  # what an opening sentence is worth beside a later one
 _SECOND = 0.7  # a second clause is given back when it is worth this much of the first
 
@@ -50,19 +51,28 @@ class Mirror:
         sample = text[:_MAX_READ].replace("’", "'")
         found = []
         for number, sentence in enumerate(_sentences_zh(sample) if self._chinese else _sentences_en(sample)):
-            spans = _chinese_spans(sentence, self._address) if self._chinese else _english_spans(sentence, self._address)
+            spans = (
+                _chinese_spans(sentence, self._address) if self._chinese else _english_spans(sentence, self._address)
+            )
             scored = [(weight(span) + self._telling(span), span) for span in spans if self._worth(span)]
-            if scored:
-                score, span = max(scored)
+            score, span = max(scored, default=(0.0, ""))
+            if score >= _LEAST:
                 found.append((score + (_EARLY if number < 2 else 0.0), number, span))
         if not found:
             question = self._question(sample)
             return [question] if question else []
         best = sorted(found, reverse=True)[:2]
-        if len(best) == 2 and (best[1][0] < _SECOND * best[0][0] or sum(self._size(span) for _, _, span in best) > self._longest):
+        if len(best) == 2 and not self._go_together(*best):
             del best[1]
         turn = _second_person_zh if self._chinese else self._second_person_en
         return [Echo(turn(span)) for _, _, span in sorted(best, key=lambda item: item[1])]
+
+    def _go_together(self, first: tuple[float, int, str], second: tuple[float, int, str]) -> bool:
+        """Whether two scored clauses are worth giving back in one sentence: both telling, not too long, not the same."""
+        words = [set(span[2] if self._chinese else span[2].lower().split()) for span in (first, second)]
+        overlap = len(words[0] & words[1]) / min(len(words[0]), len(words[1]))
+        short = self._size(first[2]) + self._size(second[2]) <= self._longest
+        return short and second[0] >= _SECOND * first[0] and overlap < 0.5
 
     def _size(self, span: str) -> int:
         return len(span) if self._chinese else span.count(" ") + 1
@@ -164,7 +174,7 @@ _EN_START = re.compile(
 _EN_NOT_MINE = re.compile(r"\byou\b|\byour\b|[\"“”(<>*]|http|\d{5}|\.\.", re.I)
 _EN_VERB = re.compile(
     r"\b(is|are|was|were|has|have|had|does|do|did|can|can't|will|would|won't|keeps?|says?|said|wants?|thinks?|left|told|feels?|"
-    r"makes?|made|gets?|got|goes|went|lost|broke|found|took|gave|knows?|never|always|don't|doesn't|didn't|\w+ed|\w+n't)\b",
+    r"makes?|made|gets?|got|goes|went|lost|broke|found|took|gave|knows?|never|always|yells?|treats?|hates?|loves?|tells?|calls?|ignores?|refuses?|blames?|lives?|works?|drinks?|cheats?|lies|talks?|acts?|seems?|comes|takes|uses|asks|needs?|hurts?|screams?|controls?|criticizes?|fights?|argues?|died|passed|don't|doesn't|didn't|\w+ed|\w+n't)\b",
     re.I,
 )
 _EN_BREAKS_OFF = re.compile(

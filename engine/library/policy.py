@@ -5,10 +5,10 @@ one asks, and each part is a reviewed passage or the user's own words given back
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from config import Language
-from engine.language import to_script
+from config import Language, Script
+from engine.language import to_script, to_simplified
 from engine.library.data import Entry
 from engine.library.guide import Guide
 from engine.library.library import GENERAL, Library, Shelf
@@ -21,28 +21,42 @@ SAFETY = "safety"  # the topic for whoever is in danger and waits for a person
 
 _LONG = {Language.ZH: 60, Language.EN: 35}  # characters or words from which a message tells a story
 _LIMIT = {Language.ZH: 200, Language.EN: 150}  # the same units, for a whole answer
-_EARLIER = (0.5, 0.3, 0.15)  # how much the last, second and third last message of the user count for the topic
+_REMEMBERED = 6  # earlier messages of the user that count for the topic
+_FADE = 0.75  # what is left of their weight with each message that clearly names a topic again
+_NAMED = 5.0  # a score from which a message clearly names a topic
+_MOST = 15.0  # the most that one earlier message counts
 _CLOSE = 0.6  # a second topic counts when it reaches this part of the first
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of an answer: the words, the helping strategy, and the id of the passage they come from."""
+
+    text: str
+    strategy: str
+    passage: str
 
 
 @dataclass(slots=True)
 class Draft:
     """An answer as it grows."""
 
-    parts: list[str] = field(default_factory=list)
-    strategies: list[str] = field(default_factory=list)
-    passages: list[str] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
 
-    def add(self, passage: Passage | None, text: str | None = None, strategy: str | None = None) -> bool:
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """The strategies in the order in which they first come."""
+        return tuple(dict.fromkeys(part.strategy for part in self.parts))
+
+    def holds(self, passage: Passage) -> bool:
+        """Whether the answer uses a passage already."""
+        return any(part.passage == passage.id for part in self.parts)
+
+    def add(self, passage: Passage | None, text: str = "", strategy: str = "") -> bool:
         """Add a passage, or `text` made from it. Nothing is added for None."""
-        if passage is None:
-            return False
-        self.parts.append(text if text is not None else passage.text)
-        self.passages.append(passage.id)
-        name = strategy or passage.strategy
-        if name not in self.strategies:
-            self.strategies.append(name)
-        return True
+        if passage is not None:
+            self.parts.append(Part(text or passage.text, strategy or passage.strategy, passage.id))
+        return passage is not None
 
 
 class Policy:
@@ -52,11 +66,14 @@ class Policy:
         self._request = request
         self._shelf: Shelf = library.shelf(request.language)
         self._memory = Memory(request.history, request.script, request.conversation)
+        self._text = to_simplified(request.text) if request.script is Script.HANT else request.text
         self._guide = Guide(self._shelf, self._memory)
-        self._reading: Reading = self._shelf.reader.read(request.text, follows=self._memory.turn > 0)
+        self._reading: Reading = self._shelf.reader.read(self._text, follows=self._memory.turn > 0)
         self._scores = self._topic_scores()
         self._topics = self._ranked_topics()
-        self._relevance = self._shelf.relevance(request.text)
+        self._looked_up = self._shelf.plain(self._text)
+        self._looked_up_earlier = self._shelf.plain("\n".join(self._memory.user_texts[-3:]))
+        self._relevance = self._shelf.relevance(self._text)
         self._draft = Draft()
 
     def answer(self) -> Draft:
@@ -68,7 +85,8 @@ class Policy:
                 self._talk()
             else:
                 self._small_answer(self._reading.intent)
-        self._draft.parts = [to_script(part, self._request.script) for part in self._draft.parts]
+        script = self._request.script
+        self._draft.parts = [replace(part, text=to_script(part.text, script)) for part in self._draft.parts]
         return self._draft
 
     # The four ways to answer ---------------------------------------------------------------------------------------------
@@ -85,7 +103,7 @@ class Policy:
 
     def _exercise(self) -> bool:
         """Start, go on with or end an exercise. False when the message is about something else."""
-        text = self._request.text
+        text = self._text
         place = self._guide.place()
         if place is not None:
             exercise, number = place
@@ -156,7 +174,7 @@ class Policy:
             self._offer()
         elif move == "second_suggestion":
             if "information" not in self._draft.strategies:
-                self._draft.add(self._entry("suggestion", only_fitting=True))
+                self._draft.add(self._entry("suggestion", (self._main_topic,), only_fitting=True))
         elif move.endswith("_if_fits"):
             self._draft.add(self._entry(move.removesuffix("_if_fits"), only_fitting=True))
         elif not self._draft.add(self._entry(move)) and move != "choices":
@@ -171,11 +189,12 @@ class Policy:
         """
         if self._memory.after_counsellor:
             self._draft.add(self._fresh(self._shelf.talk("after_counsellor")))
-        echoes = self._shelf.mirror.echoes(self._request.text, self._weight)
+        later = self._memory.turn > 1 and self._reading.size < _TERSE[self._request.language]
+        echoes = [] if later else self._shelf.mirror.echoes(self._text, self._weight)
         if echoes:
             self._give_back(echoes)
-        elif self._memory.turn < 2 or self._reading.size >= _TERSE:
-            self._draft.add(self._entry("reflection")) or self._name_feeling()
+        elif not later and not self._draft.add(self._entry("reflection")):
+            self._name_feeling()
         return bool(echoes)
 
     def _give_back(self, echoes: Sequence[Echo]) -> None:
@@ -196,7 +215,7 @@ class Policy:
             self._draft.add(frame, frame.text.format(feeling=self._reading.feelings[0]), "reflection")
 
     def _answer_ask(self) -> bool:
-        for ask in ("diagnosis", "counselling", "decision", "normal", "fault"):
+        for ask in ("medicine", "diagnosis", "counselling", "decision", "normal", "fault"):
             if ask in self._reading.asks and self._draft.add(
                 self._fresh(self._shelf.talk(f"ask_{ask}")), strategy="information"
             ):
@@ -204,13 +223,13 @@ class Policy:
         return False
 
     def _elevated(self) -> Passage | None:
-        if self._request.level is not Level.ELEVATED:
+        if self._request.level is not Level.ELEVATED or self._memory.turn % _WARMTH != 0:
             return None
         return self._fresh(self._shelf.talk("elevated"))
 
     def _ask(self) -> None:
         person = self._reading.person
-        spoken_of = person and person in self._draft.parts[0] if self._draft.parts else False
+        spoken_of = person and person in self._draft.parts[0].text if self._draft.parts else False
         if spoken_of and self._main_topic in self._shelf.person_topics and self._memory.chance("person") < 0.4:
             passage = self._fresh(self._shelf.talk("person_question"))
             if passage is not None:
@@ -245,21 +264,20 @@ class Policy:
         if not general or only_fitting:
             return None
         first = general[0][0]
+        if strategy == "question" and first == GENERAL and self._memory.turn == 0:
+            return general[int(self._memory.chance("open") * _OPENERS)][1]
         return max((passage for topic, passage in general if topic == first), key=self._rank)
 
     def _may_use(self, passage: Passage) -> bool:
         return (
-            passage.level >= self._request.level
-            and passage.id not in self._draft.passages
-            and not self._memory.said(passage)
+            passage.level >= self._request.level and not self._draft.holds(passage) and not self._memory.said(passage)
         )
 
     def _fit(self, entry: Entry) -> float:
         """How well the situation an entry is for matches the message, and half as much the earlier ones."""
         if not entry.when:
             return 0.0
-        earlier = "\n".join(self._memory.user_texts[-3:])
-        return self._shelf.fits(entry, self._request.text) + 0.5 * bool(earlier and self._shelf.fits(entry, earlier))
+        return self._shelf.fits(entry, self._looked_up) + 0.5 * bool(self._shelf.fits(entry, self._looked_up_earlier))
 
     def _fitness(self, topic: str, entry: Entry) -> float:
         return self._fit(entry) + 4.0 * self._share(topic) + 0.1 * self._rank(entry.passage)
@@ -287,11 +305,15 @@ class Policy:
     # The user's words -----------------------------------------------------------------------------------------------------
 
     def _topic_scores(self) -> dict[str, float]:
-        """Topics of the message and, less, of the ones before."""
-        scores = dict(self._shelf.rank_topics(self._request.text))
-        for share, text in zip(_EARLIER, reversed(self._memory.user_texts), strict=False):
-            for name, score in self._shelf.rank_topics(text).items():
-                scores[name] = scores.get(name, 0.0) + share * score
+        """Topics of the conversation: a message that names none leaves them as they were, one that does lets them fade."""
+        scores: dict[str, float] = {}
+        for text in [*self._memory.user_texts[-_REMEMBERED:], self._text]:
+            found = self._shelf.rank_topics(text)
+            most = _MOST if text is not self._text else float("inf")
+            if max(found.values(), default=0.0) >= _NAMED:
+                scores = {name: _FADE * score for name, score in scores.items()}
+            for name, score in found.items():
+                scores[name] = scores.get(name, 0.0) + min(score, most)
         scores.pop(SAFETY, None)
         return scores
 
@@ -330,10 +352,11 @@ class Policy:
         """Leave out parts from the middle while the answer is too long; the reflection and the question stay."""
         size = self._shelf.reader.size
         limit = _LIMIT[self._request.language]
-        while len(self._draft.parts) > 2 and sum(size(part) for part in self._draft.parts) > limit:
+        while len(self._draft.parts) > 2 and sum(size(part.text) for part in self._draft.parts) > limit:
             del self._draft.parts[1]
-            del self._draft.passages[1]
 
 
-_WEAKEST = 2.0  # below this a topic is a guess
-_TERSE = 12  # characters or words below which a later message is not reflected
+_WARMTH = 4  # turns from one word of sympathy for elevated distress to the next
+_OPENERS = 3  # so many of the general questions, the first ones, suit somebody who has said nothing yet
+_WEAKEST = 2.5  # below this a topic is a guess
+_TERSE = {Language.ZH: 11, Language.EN: 7}  # characters or words below which a later message is not given back

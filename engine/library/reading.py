@@ -48,7 +48,9 @@ class Reader:
             for item in cues["intent"]
         ]
         self._asks = {name: re.compile(pattern) for name, pattern in cues["asks"].items()}
-        self._feelings = {name: re.compile(cues["own_feeling"].format(pattern)) for name, pattern in cues["feelings"].items()}
+        self._feelings = {
+            name: re.compile(cues["own_feeling"].format(pattern)) for name, pattern in cues["feelings"].items()
+        }
         self._any_feeling = re.compile("|".join(cues["feelings"].values()))
         self._negated = re.compile(cues["negated"])
         self._person = _person_pattern(language, cues["persons"])
