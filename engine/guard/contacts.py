@@ -15,6 +15,7 @@ _ENGLISH = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eigh
 _ENGLISH_DIGITS = {w: str(n) for n, w in enumerate(_ENGLISH)}
 _WORD = "(?:" + "|".join(_ENGLISH_DIGITS) + ")"
 _SPOKEN_ENGLISH = re.compile(rf"\b(?:call|dial|text|ring)\b[^.!?\n]{{0,16}}?\b((?:{_WORD}[\s,\-]+){{2,}}{_WORD})\b")
+_SPELLED = re.compile(rf"\b{_WORD}(?:[\s,\-]+(?:hundred[\s,\-]+)?{_WORD}){{5,}}\b")
 _LINK = re.compile(
     r"https?:|www\.|[\w.+-]+@[\w-]+\.\w|\b[\w-]+\.(?:com|cn|org|net|io|app|info|me|gov|edu|uk|hk|tw)\b"
     r"|(?:加|添加)(?:我|一下)?的?(?:微信|qq|vx)|(?:微信|qq|vx)号?\s*(?:是|[::])\s*\w"
@@ -33,9 +34,14 @@ def _numbers(text: str) -> list[str]:
         number = "".join(_SPOKEN_DIGITS.get(char, "") for char in match.group())
         if not _is_steps(number):
             found.append(number)
-    for match in _SPOKEN_ENGLISH.finditer(text):
-        found.append("".join(_ENGLISH_DIGITS[word] for word in re.findall(r"[a-z]+", match[1])))
+    found += [_digits(match[1]) for match in _SPOKEN_ENGLISH.finditer(text)]
+    found += [number for match in _SPELLED.finditer(text) if not _is_steps(number := _digits(match.group()))]
     return found
+
+
+def _digits(words: str) -> str:
+    """The digits that English words name."""
+    return "".join(_ENGLISH_DIGITS.get(word, "") for word in re.findall(r"[a-z]+", words))
 
 
 def _is_count(number: str) -> bool:

@@ -23,12 +23,14 @@ _COMMON = {language: common(language) for language in Language}
 def is_wrong_language(text: str, request: Request) -> bool:
     """Whether a plain text is not in the request's language, or in none."""
     found = detect(text)
-    if len(_FOREIGN.findall(text)) >= 2 or (found and found[0] != request.language):
-        return True
     han, words = _HAN.findall(text), _LATIN_WORD.findall(text)
+    if len(_FOREIGN.findall(text)) >= 2 or (found is None and len(words) >= 5):
+        return True
+    if found and found[0] != request.language:
+        return True
     if request.language == Language.ZH:
-        return (len(words) >= 5 and len(han) < 2 * len(words)) or (len(han) >= 30 and _common(han, Language.ZH) < 0.06)
-    return (len(han) >= 4 and len(han) > len(words) / 5) or (len(words) >= 12 and _common(words, Language.EN) < 0.12)
+        return (len(words) >= 5 and len(han) < 2 * len(words)) or (len(han) >= 30 and _common(han, Language.ZH) < 0.02)
+    return (len(han) >= 4 and len(han) > len(words) / 5) or (len(words) >= 12 and _common(words, Language.EN) < 0.05)
 
 
 def _common(tokens: list[str], language: Language) -> float:
