@@ -16,7 +16,7 @@ import contextlib
 import json
 import logging
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -55,6 +55,9 @@ class NotSent(NetworkError):
 
 class ServerFault(NetworkError):
     """The server answered 5xx."""
+
+
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class AiohttpRequest(BaseRequest):
@@ -125,8 +128,9 @@ class AiohttpRequest(BaseRequest):
 
     async def _exchange(self, method: str, url: str, data: dict[str, str] | None, seconds: float) -> tuple[int, bytes]:
         timeout = aiohttp.ClientTimeout(total=_CONNECT_SECONDS + seconds, connect=_CONNECT_SECONDS)
+        body = urlencode(data).encode() if data else None
         try:
-            async with self._open().request(method, url, data=data, timeout=timeout) as response:
+            async with self._open().request(method, url, data=body, headers=_FORM, timeout=timeout) as response:
                 return response.status, await response.read()
         except _NO_CONNECTION as error:
             raise NotSent(f"no connection to Telegram ({type(error).__name__})") from None

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
+import sys
 
 import uvicorn
 from rich.console import Console
@@ -13,12 +15,16 @@ from bot.console import Accounts
 from bot.server import make_server
 from config import ConfigError, Settings, load_settings
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread may hold the interpreter while another waits: the database's hands over at every statement."""
+
 
 def serve(roles: str = "") -> None:
     """Run until interrupted. Raises ConfigError before anything is started if a setting is wrong."""
     settings = load_settings()
     set_up_logs(settings.log)
     chosen = [role.strip() for role in roles.split(",") if role.strip()] or list(ROLES)
+    sys.setswitchinterval(SWITCH_SECONDS)
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(_serve(settings, chosen))
 
@@ -36,6 +42,7 @@ async def _serve(settings: Settings, roles: list[str]) -> None:
     listener = _listen(settings)
     app = build(settings, roles)
     await prepare(app.store)
+    gc.freeze()  # what is loaded by now stays: no need to look through it again and again
     try:
         async with app.running():
             await _run_server(app, listener)

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import gc
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import uvloop
 
 from bot.app import build, open_store, prepare
 from bot.cli.logs import set_up_logs
+from bot.cli.serve import SWITCH_SECONDS
 from config import Settings
 from config.settings import LogSettings
 from engine import Piece, Request
@@ -54,10 +56,12 @@ async def main(folder: str, url: str, token: str, seconds: str) -> None:
     )
     app = build(settings, ["telegram", "worker"], store=open_store(settings), generator=SlowEcho(float(seconds)))
     await prepare(app.store)
+    gc.freeze()
     async with app.running():
         await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
+    sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main(*sys.argv[1:]))
