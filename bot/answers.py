@@ -81,6 +81,8 @@ class Answers:
                 handoff = await handoffs.open_of(tx, work.person.id)
             if handoff and handoff.rank > 0:
                 return self._stay(work, taken, handoff.level)
+        if self._was_asked_where(work) and (country := self._wording.country_in(text)):
+            return Outcome([m.id for m in taken], apply=self._commands.crisis_of(country))
         if len(text) > READABLE:
             return self._fixed(work, taken, "input.too_long", limit=READABLE)
         if detect(text) is None and any(c.isalpha() for c in text) and not work.person.language_chosen:
@@ -163,6 +165,11 @@ class Answers:
             (t for n in range(choices) if (t := texts[(start + n) % choices]) not in said), texts[start % choices]
         )
         return self._outcome(work, taken, text)
+
+    def _was_asked_where(self, work: Work) -> bool:
+        """Whether the last thing the bot said ended in asking for the person's country."""
+        said = [m.text for m in work.history if m.author != messages.USER]
+        return bool(said) and self._wording.text(work.person, "crisis.other_country") in said[-1]
 
     def _fixed(self, work: Work, taken: list[Stored], key: str, **fields: str | int) -> Outcome:
         return self._outcome(work, taken, self._wording.text(work.person, key, **fields))

@@ -71,9 +71,17 @@ class Commands:
             await self._handoffs.request(tx, person, message.id)
 
     async def _crisis(self, tx: Transaction, person: Conversation, message: Stored, argument: str) -> None:
-        if argument.upper() in self._wording.lines.countries():
-            person.country = argument.upper()
+        person.country = self._wording.country_in(argument) or person.country
         await self._speaker.to_person(tx, person, outbox.Kind.CRISIS, [self._wording.crisis(person)])
+
+    def crisis_of(self, country: str) -> Handler:
+        """Note the person's country and give its lines."""
+
+        async def handle(tx: Transaction, person: Conversation) -> None:
+            person.country = country
+            await self._speaker.to_person(tx, person, outbox.Kind.CRISIS, [self._wording.crisis(person)])
+
+        return handle
 
     async def _breathe(self, tx: Transaction, person: Conversation, message: Stored, argument: str) -> None:
         await self._say(tx, person, self._wording.text(person, "breathe"))

@@ -47,6 +47,18 @@ class Wording:
             parts.append(self.text(person, "crisis.other_country"))
         return "\n\n".join([*parts, self.text(person, "crisis.outro")])
 
+    def country_in(self, text: str) -> str | None:
+        """The country of the table that a short text names, by its name in either language or its code."""
+        words = text.strip().casefold()
+        if words.upper() in self.lines.countries():
+            return words.upper()
+        for country in self.lines.countries():
+            for language in Language:
+                name = load_texts(language).get(f"country.{country}").casefold()
+                if name in words and len(words) <= len(name) + 20:
+                    return country
+        return None
+
     def lines_for(self, person: Conversation, level: Level = Level.URGENT) -> str:
         """The numbers for a person, one a line."""
         country = person.country or self.country

@@ -74,7 +74,7 @@ async def _run_server(app: App, listener: socket.socket) -> None:
         proxy_headers=True,
         forwarded_allow_ips=web.trusted_proxies,
         server_header=False,
-        ws_max_size=600_000,
+        ws_max_size=1_100_000,  # a frame of the web chat at its largest, and a little,
         timeout_graceful_shutdown=5,
     )
     server = uvicorn.Server(config)

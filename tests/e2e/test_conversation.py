@@ -286,6 +286,20 @@ async def test_commands_are_answered(app: App, platform: MemoryAdapter) -> None:
     assert texts[-1] == WORDS.get("input.unknown_command")
 
 
+@pytest.mark.parametrize(
+    ("text", "number"), [("Germany", "0800 111 0 111"), ("I'm in Australia", "13 11 14"), ("US", "988")]
+)
+async def test_somebody_asked_where_they_are_gets_the_lines_of_that_country(
+    app: App, platform: MemoryAdapter, text: str, number: str
+) -> None:
+    await app.intake.receive([says("a", "crisis", Kind.COMMAND)])
+    await platform.wait("a", 1)
+    await user_says(app, "a", text)
+    assert number in (await platform.wait("a", 2))[1]
+    await user_says(app, "a", "urgent")
+    assert number in (await platform.wait("a", 3))[2]
+
+
 async def test_a_chosen_language_stays(app: App, platform: MemoryAdapter) -> None:
     await app.intake.receive([says("a", "language zh", Kind.ACTION)])
     assert await platform.wait("a", 1) == [load_texts(Language.ZH).get("language.set")]
