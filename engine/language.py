@@ -79,7 +79,7 @@ def detect(text: str, hint: str = "", previous: Tongue | None = None) -> Tongue 
     """The language and script to answer `text` in, or None.
 
     None means a language the bot does not speak, or nothing to tell one by (emoji, digits, an empty text); the caller
-    then keeps the language it used before. `hint` is the platform's language tag (BCP 47, such as `zh-hant` or `en-GB`) and
+    then keeps the language it used before. `hint` is the platform's language tag (BCP 47, such as `zh-hant`) and
     `previous` the language of the conversation so far; both only decide what the text leaves open. In a text that
     mixes languages the one that frames the sentence wins, so English words inside a Chinese sentence change nothing.
     """
@@ -104,7 +104,7 @@ def to_script(text: str, script: Script) -> str:
 
 def to_simplified(text: str) -> str:
     """`text` with traditional characters turned into simplified ones, as the bot reads Chinese."""
-    return _converter("t2s").convert(text) if any(char in _HANT_ONLY for char in text) else text
+    return _converter("tw2s").convert(text) if any(char in _HANT_ONLY for char in text) else text
 
 
 @lru_cache(maxsize=2)

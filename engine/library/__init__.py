@@ -1,4 +1,4 @@
-"""The reviewed library: passages and exercises in Chinese and English, retrieval, and the generator that answers from them."""
+"""The reviewed library: passages and exercises in Chinese and English, and the generator that answers from them."""
 
 from engine.library.data import Exercise, LibraryError
 from engine.library.generator import LibraryGenerator

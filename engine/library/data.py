@@ -1,7 +1,7 @@
-"""The library's data files: passages by topic, texts for the talk around them, exercises, and the cues a message is read by.
+"""The library's data files: passages by topic, the talk around them, exercises, and the cues a message is read by.
 
-Every file is TOML that a clinician can read and sign: `[meta]` holds what all its passages share, each `[[passage]]` its own
-text, `reviewed_by` and `version`. A fault in a file is one `LibraryError` that names the file.
+Every file is TOML that a clinician can read and sign: `[meta]` holds what all its passages share, each `[[passage]]`
+its own text, `reviewed_by` and `version`. A fault in a file is one `LibraryError` that names the file.
 """
 
 import tomllib
@@ -69,7 +69,7 @@ def load_topics(language: Language) -> tuple[Topic, ...]:
 
 
 def load_talk(language: Language) -> tuple[Passage, ...]:
-    """What is said around the topics: greetings, answers about the bot, the frames of a reflection. Raises LibraryError."""
+    """What is said around the topics: greetings, answers about the bot, frames of a reflection. Raises LibraryError."""
     path = _data("talk") / f"{language.value}.toml"
     return tuple(entry.passage for entry in _entries(path, _read(path), language))
 

@@ -41,7 +41,7 @@ class LibraryGenerator:
 
 
 def _joined(draft: Draft, language: Language) -> str:
-    """Sentences run on in Chinese and take a space in English; an answer with several parts is set in two paragraphs."""
+    """Sentences run on in Chinese and take a space in English; an answer of many parts is set in two paragraphs."""
     gap = "" if language is Language.ZH else " "
     texts = [part.text for part in draft.parts]
     if len(texts) < 4:

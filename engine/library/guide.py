@@ -1,4 +1,4 @@
-"""Takes a person through an exercise one step per message. Where they are stands in the history, so nothing is stored."""
+"""Takes a person through an exercise, one step per message. Where they are stands in the history: nothing is stored."""
 
 import re
 
@@ -30,7 +30,7 @@ class Guide:
         return next((item for item in self._shelf.exercises if self._memory.just_said(item.title)), None)
 
     def choose(self, topic: str, text: str = "") -> Exercise:
-        """One named in `text` or of the kind it names, else one that suits the topic, and not the one that was done or offered before."""
+        """One named in `text` or of the kind it names, else one that suits the topic; new ones before known ones."""
         wanted = [kind for kind, pattern in self._shelf.exercise_kinds.items() if pattern.search(text.lower())]
         named = [item for item in self._shelf.exercises if item.title.lower() in text.lower()]
         named = named or [item for item in self._shelf.exercises if item.kind in wanted and not self._done(item)]

@@ -1,7 +1,7 @@
 """Offline retrieval: terms of a text in either language, and BM25 over them in numpy.
 
-Chinese is cut into pairs of characters, which needs no dictionary and loses no word; English into lightly stemmed words and
-pairs of them. BM25 as in Robertson & Zaragoza, "The Probabilistic Relevance Framework" (2009), k1 = 1.2, b = 0.75.
+Chinese is cut into pairs of characters, which needs no dictionary and loses no word; English into lightly stemmed words
+and pairs of them. BM25 as in Robertson & Zaragoza, "The Probabilistic Relevance Framework" (2009), k1 = 1.2, b = 0.75.
 """
 
 import re

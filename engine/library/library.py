@@ -34,6 +34,7 @@ class Shelf:
         self.person_topics = frozenset(cues["person_topics"])
         self.exercise_kinds = {name: re.compile(pattern) for name, pattern in cues["exercise_kinds"].items()}
         self.control: dict[str, str] = {name: cues[name] for name in ("exercise_next", "exercise_stop", "agree")}
+        self._about_other = re.compile(cues["about_other"])
         self._noise = re.compile(cues["noise"])
         self._audiences = {name: re.compile(pattern) for name, pattern in cues["audiences"].items()}
         self._talk: dict[str, list[Passage]] = {}
@@ -45,7 +46,8 @@ class Shelf:
         self._entries = [entry for topic in self.topics.values() for entry in topic.entries]
         persons = frozenset(cues["persons"])
         self._when = {
-            entry.passage.id: [(plain(word, language), word in persons) for word in entry.when] for entry in self._entries
+            entry.passage.id: [(plain(word, language), word in persons) for word in entry.when]
+            for entry in self._entries
         }
         self._passage_index = Index([self._passage_terms(entry) for entry in self._entries])
 
@@ -66,7 +68,7 @@ class Shelf:
         return {name: score for name, score in ranked if score > 0 and name != GENERAL}
 
     def _concern(self, topic: str, text: str) -> float:
-        """What speaks for a topic that is meant for some people only: much if the writer is one of them, all against if not."""
+        """What speaks for a topic meant for some people only: much if the writer is one of them, all against if not."""
         pattern = self._audiences.get(self.topics[topic].audience)
         if pattern is None:
             return 0.0
@@ -85,6 +87,10 @@ class Shelf:
         """BM25 of every passage with any term of `text`, by passage id."""
         found = self._passage_index.scores(terms(text[:_MAX_QUERY], self.language))
         return {self._entries[number].passage.id: float(found[number]) for number in np.flatnonzero(found)}
+
+    def fears_for_other(self, text: str) -> bool:
+        """Whether a message about danger is about somebody else's."""
+        return self._about_other.search(text.lower()) is not None
 
     def cue_count(self, topic: str, clause: str) -> int:
         """How many cues of a topic stand in a clause."""
@@ -157,6 +163,6 @@ def _cue_weights(topic: Topic, topics: dict[str, Topic]) -> dict[str, float]:
 
 
 def _topic_terms(topic: Topic) -> list[str]:
-    """What topics are told apart by beside their cues: sentences as users write them, and the situations of the passages."""
+    """What topics are told apart by beside their cues: sentences as users write them, the situations of passages."""
     sentences = [*topic.examples, *(word for entry in topic.entries for word in entry.when)]
     return [term for sentence in sentences for term in terms(sentence, topic.language)]

@@ -1,7 +1,7 @@
 """Gives somebody's own words back: finds the clause that says most, and turns `I` into `you`.
 
-A wrong echo is worse than none, so every doubt ends in None: quotations, second persons, sentences that start in the middle of
-a thought, and anything that should not be repeated aloud are passed over.
+A wrong echo is worse than none, so in doubt there is none: quotations, second persons, sentences that start in the
+middle of a thought, and anything that should not be repeated aloud are passed over.
 """
 
 import re
@@ -68,7 +68,7 @@ class Mirror:
         return [Echo(turn(span)) for _, _, span in sorted(best, key=lambda item: item[1])]
 
     def _go_together(self, first: tuple[float, int, str], second: tuple[float, int, str]) -> bool:
-        """Whether two scored clauses are worth giving back in one sentence: both telling, not too long, not the same."""
+        """Whether two scored clauses are worth giving back together: both telling, not too long, not the same."""
         words = [set(span[2] if self._chinese else span[2].lower().split()) for span in (first, second)]
         overlap = len(words[0] & words[1]) / min(len(words[0]), len(words[1]))
         short = self._size(first[2]) + self._size(second[2]) <= self._longest
@@ -113,7 +113,7 @@ def _strip(clause: str, address: re.Pattern[str]) -> str:
     return clause.strip(" ，,、：:—-")
 
 
-# Chinese ------------------------------------------------------------------------------------------------------------------
+# Chinese
 
 _ZH_LONGEST = 40
 _ZH_SHORTEST = 7
@@ -162,13 +162,14 @@ def _indirect_zh(sentence: str) -> str | None:
     return _second_person_zh(question)
 
 
-# English ------------------------------------------------------------------------------------------------------------------
+# English
 
 _EN_LONGEST = 26
 _EN_SHORTEST = 5
 _EN_TWO = 36  # words of two clauses together
 _EN_START = re.compile(
-    r"(i|i'm|im|i've|ive|i'd|we|we're|we've|my|our|there (is|are|was)|everyone|everybody|nobody|no one|people|someone)\b",
+    r"(i|i'm|im|i've|ive|i'd|we|we're|we've|my|our|there (is|are|was)"
+    r"|everyone|everybody|nobody|no one|people|someone)\b",
     re.I,
 )
 _EN_NOT_MINE = re.compile(r"\byou\b|\byour\b|[\"“”(<>*]|http|\d{5}|\.\.", re.I)

@@ -1,7 +1,7 @@
-"""How the library answers: it listens first, advises when asked or when the trouble has a name, and never says a thing twice.
+"""How the library answers: it listens first, advises when asked or when the trouble has a name, and repeats nothing.
 
-The stages follow Hill's helping skills (explore, then insight and action): one to four parts make an answer, of which at most
-one asks, and each part is a reviewed passage or the user's own words given back in a reviewed frame.
+The stages follow Hill's helping skills (explore, then insight and action). One to five parts make an answer, of which
+at most one asks; each part is a reviewed passage, or the user's own words given back in a reviewed frame.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from config import Language, Script
 from engine.language import to_script, to_simplified
-from engine.library.data import Entry
+from engine.library.data import Entry, Exercise
 from engine.library.guide import Guide
 from engine.library.library import GENERAL, Library, Shelf
 from engine.library.memory import Memory
@@ -18,6 +18,7 @@ from engine.library.reading import TALK, Reading
 from engine.types import Level, Passage, Request
 
 SAFETY = "safety"  # the topic for whoever is in danger and waits for a person
+SAFETY_OTHER = "safety_other"  # the topic for whoever fears for somebody else
 
 _LONG = {Language.ZH: 60, Language.EN: 35}  # characters or words from which a message tells a story
 _LIMIT = {Language.ZH: 200, Language.EN: 150}  # the same units, for a whole answer
@@ -26,6 +27,10 @@ _FADE = 0.75  # what is left of their weight with each message that clearly name
 _NAMED = 5.0  # a score from which a message clearly names a topic
 _MOST = 15.0  # the most that one earlier message counts
 _CLOSE = 0.6  # a second topic counts when it reaches this part of the first
+_WARMTH = 4  # turns from one word of sympathy for elevated distress to the next
+_OPENERS = 3  # so many of the general questions, the first ones, suit somebody who has said nothing yet
+_WEAKEST = 2.5  # below this a topic is a guess
+_TERSE = {Language.ZH: 11, Language.EN: 7}  # characters or words below which a later message is not given back
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +94,17 @@ class Policy:
         self._draft.parts = [replace(part, text=to_script(part.text, script)) for part in self._draft.parts]
         return self._draft
 
-    # The four ways to answer ---------------------------------------------------------------------------------------------
+    # The four ways to answer
 
     def _stay(self) -> None:
         """While a person is on the way: nothing but what is cleared for this level."""
-        for strategy in (
-            ("reflection", "validation", "suggestion") if self._memory.turn == 0 else ("affirmation", "information")
-        ):
-            self._draft.add(self._entry(strategy, (SAFETY,)))
-        self._draft.add(self._entry("question", (SAFETY,)) or self._entry("reflection", (SAFETY,)))
+        safety = SAFETY_OTHER if self._shelf.fears_for_other(self._text) else SAFETY
+        first = ("reflection", "validation", "suggestion")
+        for strategy in first if self._memory.turn == 0 else ("affirmation", "information"):
+            self._draft.add(self._entry(strategy, (self._main_topic, safety)))
+        self._draft.add(self._entry("question", (safety,)) or self._entry("reflection", (safety,)))
         if not self._draft.parts:
-            self._draft.add(self._least_used([entry.passage for entry in self._shelf.topics[SAFETY].entries]))
+            self._draft.add(self._least_used([entry.passage for entry in self._shelf.topics[safety].entries]))
 
     def _exercise(self) -> bool:
         """Start, go on with or end an exercise. False when the message is about something else."""
@@ -110,18 +115,17 @@ class Policy:
             if self._guide.wants_stop(text):
                 return self._small_answer("exercise_stop")
             if self._guide.wants_next(text):
-                if number + 1 < len(exercise.steps):
-                    return self._draft.add(
-                        self._shelf.talk("exercise_step")[0], self._guide.step(exercise, number + 1), "exercise"
-                    )
-                return self._small_answer("exercise_end")
+                if number + 1 == len(exercise.steps):
+                    return self._small_answer("exercise_end")
+                step = self._guide.step(exercise, number + 1)
+                return self._draft.add(self._shelf.talk("exercise_step")[0], step, "exercise")
         offered = self._guide.offered()
         if offered is not None and self._guide.agrees(text):
-            return self._draft.add(self._shelf.talk("exercise_start")[0], self._guide.start(offered), "exercise")
-        if self._reading.intent == "exercise":
-            chosen = self._guide.choose(self._main_topic, text)
-            return self._draft.add(self._shelf.talk("exercise_start")[0], self._guide.start(chosen), "exercise")
-        return False
+            return self._start(offered)
+        return self._reading.intent == "exercise" and self._start(self._guide.choose(self._main_topic, text))
+
+    def _start(self, exercise: Exercise) -> bool:
+        return self._draft.add(self._shelf.talk("exercise_start")[0], self._guide.start(exercise), "exercise")
 
     def _small_answer(self, intent: str) -> bool:
         """Answer thanks, greetings, questions about the bot and the like. A second complaint points to a person."""
@@ -138,7 +142,7 @@ class Policy:
             self._draft.add(self._least_used(self._shelf.talk("silence")))
         self._shorten()
 
-    # What to do -----------------------------------------------------------------------------------------------------------
+    # What to do
 
     def _plan(self, reflected: bool) -> tuple[str, ...]:
         """The moves after the reflection, in order."""
@@ -180,7 +184,7 @@ class Policy:
         elif not self._draft.add(self._entry(move)) and move != "choices":
             self._draft.add(self._entry("affirmation"))
 
-    # Parts ----------------------------------------------------------------------------------------------------------------
+    # Parts
 
     def _reflect(self) -> bool:
         """Give back the user's own words, else what people with this trouble go through, else the feeling.
@@ -247,10 +251,10 @@ class Policy:
                 return
         self._ask()
 
-    # Choosing -------------------------------------------------------------------------------------------------------------
+    # Choosing
 
     def _entry(self, strategy: str, topics: Sequence[str] = (), only_fitting: bool = False) -> Passage | None:
-        """An unused passage of the strategy: one written for what the user mentions before one for the topic at large."""
+        """An unused passage: one written for what the user mentions before one for the topic at large."""
         reach = [
             (topic, entry)
             for topic in topics or self._reach(strategy)
@@ -264,6 +268,8 @@ class Policy:
         if not general or only_fitting:
             return None
         first = general[0][0]
+        if first in (SAFETY, SAFETY_OTHER):
+            return general[0][1]  # what matters most stands first in the file
         if strategy == "question" and first == GENERAL and self._memory.turn == 0:
             return general[int(self._memory.chance("open") * _OPENERS)][1]
         return max((passage for topic, passage in general if topic == first), key=self._rank)
@@ -302,10 +308,10 @@ class Policy:
     def _drawn(self, passages: Sequence[Passage]) -> Passage:
         return passages[int(self._memory.chance(passages[0].strategy) * len(passages))]
 
-    # The user's words -----------------------------------------------------------------------------------------------------
+    # The user's words
 
     def _topic_scores(self) -> dict[str, float]:
-        """Topics of the conversation: a message that names none leaves them as they were, one that does lets them fade."""
+        """Topics of the conversation. A message that names one lets the earlier ones fade; any other leaves them."""
         scores: dict[str, float] = {}
         for text in [*self._memory.user_texts[-_REMEMBERED:], self._text]:
             found = self._shelf.rank_topics(text)
@@ -314,8 +320,7 @@ class Policy:
                 scores = {name: _FADE * score for name, score in scores.items()}
             for name, score in found.items():
                 scores[name] = scores.get(name, 0.0) + min(score, most)
-        scores.pop(SAFETY, None)
-        return scores
+        return {name: score for name, score in scores.items() if name not in (SAFETY, SAFETY_OTHER)}
 
     def _ranked_topics(self) -> list[str]:
         """Topics most spoken of first; one far behind the first is left out."""
@@ -328,7 +333,7 @@ class Policy:
         return self._topics[0]
 
     def _reach(self, strategy: str) -> list[str]:
-        """The topics a passage may come from: comfort and questions stay with the main one, ideas may come from a near one."""
+        """The topics a passage may come from: comfort and questions from the main one, ideas also from a near one."""
         near = self._topics[:2] if strategy in ("information", "suggestion") else self._topics[:1]
         return [*near, *([GENERAL] if GENERAL not in near else [])]
 
@@ -346,7 +351,7 @@ class Policy:
             return ""
         return self._reading.feelings[0] if self._reading.feelings else ""
 
-    # Length ---------------------------------------------------------------------------------------------------------------
+    # Length
 
     def _shorten(self) -> None:
         """Leave out parts from the middle while the answer is too long; the reflection and the question stay."""
@@ -354,9 +359,3 @@ class Policy:
         limit = _LIMIT[self._request.language]
         while len(self._draft.parts) > 2 and sum(size(part.text) for part in self._draft.parts) > limit:
             del self._draft.parts[1]
-
-
-_WARMTH = 4  # turns from one word of sympathy for elevated distress to the next
-_OPENERS = 3  # so many of the general questions, the first ones, suit somebody who has said nothing yet
-_WEAKEST = 2.5  # below this a topic is a guess
-_TERSE = {Language.ZH: 11, Language.EN: 7}  # characters or words below which a later message is not given back

@@ -8,6 +8,7 @@ from config import Language
 
 TALK = "talk"
 SILENCE = "silence"
+_MAX_FELT = 1500  # characters in which feelings are looked for
 
 _HAN = re.compile("[\u3400-\u9fff]")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
@@ -18,9 +19,9 @@ _READABLE = re.compile(r"[^\W_]")
 class Reading:
     """A message as the policy sees it.
 
-    `intent` is TALK, SILENCE or the name of an intent in the cue file; `asks` what the writer wants to know (advice, why,
-    normal, diagnosis, decision, fault, counselling); `feelings` in the order in which they come; `person` as the bot would
-    name them ("你妈妈", "your mother") or empty; `size` in characters for Chinese and words for English.
+    `intent` is TALK, SILENCE or the name of an intent in the cue file; `asks` what the writer wants to know (advice,
+    why, normal, diagnosis and so on); `feelings` in the order in which they come; `person` as the bot would name them
+    ("你妈妈", "your mother") or empty; `size` in characters for Chinese and words for English.
     """
 
     intent: str
@@ -62,7 +63,7 @@ class Reader:
         return Reading(
             intent=self._intent(lower, size, follows),
             asks=frozenset(name for name, pattern in self._asks.items() if pattern.search(lower)),
-            feelings=self._found_feelings(lower),
+            feelings=self._found_feelings(lower[:_MAX_FELT]),
             person=self._found_person(lower),
             size=size,
         )
