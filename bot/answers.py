@@ -76,13 +76,13 @@ class Answers:
         text = "\n".join(m.text for m in taken).strip()
         if not text:
             return self._fixed(work, taken, "input.empty")
+        if self._was_asked_where(work) and (country := self._wording.country_in(text)):
+            return Outcome([m.id for m in taken], apply=self._commands.crisis_of(country))
         if work.person.holder == conversations.WAITING:
             async with self._store.reading() as tx:
                 handoff = await handoffs.open_of(tx, work.person.id)
             if handoff and handoff.rank > 0:
                 return self._stay(work, taken, handoff.level)
-        if self._was_asked_where(work) and (country := self._wording.country_in(text)):
-            return Outcome([m.id for m in taken], apply=self._commands.crisis_of(country))
         if len(text) > READABLE:
             return self._fixed(work, taken, "input.too_long", limit=READABLE)
         if detect(text) is None and any(c.isalpha() for c in text) and not work.person.language_chosen:
@@ -167,9 +167,10 @@ class Answers:
         return self._outcome(work, taken, text)
 
     def _was_asked_where(self, work: Work) -> bool:
-        """Whether the last thing the bot said ended in asking for the person's country."""
-        said = [m.text for m in work.history if m.author != messages.USER]
-        return bool(said) and self._wording.text(work.person, "crisis.other_country") in said[-1]
+        """Whether the bot asked for the person's country a moment ago."""
+        asked = [self._wording.text(work.person, f"crisis.{key}") for key in ("other_country", "elsewhere")]
+        said = [m.text for m in work.history if m.author != messages.USER][-2:]
+        return work.person.country is None and any(question in text for question in asked for text in said)
 
     def _fixed(self, work: Work, taken: list[Stored], key: str, **fields: str | int) -> Outcome:
         return self._outcome(work, taken, self._wording.text(work.person, key, **fields))

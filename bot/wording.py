@@ -38,7 +38,8 @@ class Wording:
             key = f"safety.other_person.{found.level.value}"
         else:
             key = f"safety.{found.level.value}.{found.category.value if found.category else 'other'}"
-        return self.text(person, key, lines=self.lines_for(person, found.level))
+        text = self.text(person, key, lines=self.lines_for(person, found.level))
+        return text if person.country else f"{text}\n\n{self.text(person, 'crisis.elsewhere')}"
 
     def crisis(self, person: Conversation) -> str:
         """The crisis lines of the person's country, as /crisis shows them."""

@@ -300,6 +300,13 @@ async def test_somebody_asked_where_they_are_gets_the_lines_of_that_country(
     assert number in (await platform.wait("a", 3))[2]
 
 
+async def test_somebody_in_danger_elsewhere_gets_the_lines_of_their_country(app: App, platform: MemoryAdapter) -> None:
+    await user_says(app, "a", "urgent")
+    await platform.wait("a", 1)
+    await user_says(app, "a", "I'm in Canada")
+    assert "988" in (await platform.wait("a", 2))[1]
+
+
 async def test_a_chosen_language_stays(app: App, platform: MemoryAdapter) -> None:
     await app.intake.receive([says("a", "language zh", Kind.ACTION)])
     assert await platform.wait("a", 1) == [load_texts(Language.ZH).get("language.set")]
