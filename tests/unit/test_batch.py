@@ -68,13 +68,3 @@ async def test_a_caller_who_gave_up_does_not_disturb_the_others() -> None:
     assert await stays == [2]
     with pytest.raises(asyncio.CancelledError):
         await gone
-
-
-def test_the_benchmark_runs_and_tells_both_rates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a tiny shape; figures of a machine are never a test's business."""
-    sizes = {"vocab_size": 100_000, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
-    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8}
-    monkeypatch.setitem(bench.SHAPES, "tiny", ("llama", sizes | heads))
-    result = bench.run("tiny", requests=3, device="cpu", dtype="float32")
-    assert result["requests"] == 3
-    assert {"ratio", "together, tokens/s", "limit of a lone answer, tokens/s"} <= result.keys()
