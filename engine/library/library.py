@@ -17,7 +17,9 @@ GENERAL = "general"  # the topic of whoever has not said yet what it is about
 _MAX_QUERY = 3000  # characters of a text that are looked at
 _STRONG_CUE = 6.0
 _CUE = 2.0
-_AUDIENCE = 4.0
+_MOST_PLAIN = 6.0  # the most that plain cues count together, however many a long text has
+_OPENING = 120  # characters that count as the opening of a message
+_AUDIENCE = 3.0
 _EXAMPLES = 0.4  # what the BM25 of the example sentences counts beside the cues
 
 
@@ -40,13 +42,14 @@ class Shelf:
         self._talk: dict[str, list[Passage]] = {}
         for passage in load_talk(language):
             self._talk.setdefault(passage.strategy, []).append(passage)
-        self._names = list(self.topics)
         self._cues = {name: _cue_weights(topic, self.topics) for name, topic in self.topics.items()}
         self._topic_index = Index([_topic_terms(topic) for topic in self.topics.values()])
         self._entries = [entry for topic in self.topics.values() for entry in topic.entries]
         persons = frozenset(cues["persons"])
         self._when = {
-            entry.passage.id: [(plain(word, language), word in persons) for word in entry.when]
+            entry.passage.id: [
+                (plain(word, language), 1.0 + 0.1 * min(len(word), 10), word in persons) for word in entry.when
+            ]
             for entry in self._entries
         }
         self._passage_index = Index([self._passage_terms(entry) for entry in self._entries])
@@ -56,16 +59,31 @@ class Shelf:
         return self._talk[kind]
 
     def rank_topics(self, text: str) -> dict[str, float]:
-        """How much `text` speaks of each topic, most first; topics it does not touch are left out."""
-        text = self._noise.sub(" ", text[:_MAX_QUERY].lower().replace("’", "'"))
-        looked_up = plain(text, self.language)
-        found = self._topic_index.scores(terms(text, self.language))
-        scores = {name: _EXAMPLES * float(found[number]) for number, name in enumerate(self._names)}
-        for name, cues in self._cues.items():
-            hits = sum(weight for cue, weight in cues.items() if cue in looked_up)
-            scores[name] = scores[name] + hits + self._concern(name, text) if hits else 0.0
+        """How much `text` speaks of each topic, most first; topics it does not touch are left out.
+
+        What a long message begins with counts more: most people name their trouble first.
+        """
+        lower = text[:_MAX_QUERY].lower().replace("’", "'")
+        scores = self._score(lower)
+        if len(lower) > _OPENING:
+            for name, score in self._score(lower[:_OPENING]).items():
+                scores[name] = scores.get(name, 0.0) + score
         ranked = sorted(scores.items(), key=lambda item: -item[1])
         return {name: score for name, score in ranked if score > 0 and name != GENERAL}
+
+    def _score(self, lower: str) -> dict[str, float]:
+        text = self._noise.sub(" ", lower)
+        looked_up = plain(text, self.language)
+        like_examples = self._topic_index.scores(terms(text, self.language))
+        scores = {}
+        for number, (name, cues) in enumerate(self._cues.items()):
+            found = [weight for cue, weight in cues.items() if cue in looked_up]
+            if found:
+                strong = sum(weight for weight in found if weight >= _STRONG_CUE)
+                plain_ones = min(sum(found) - strong, _MOST_PLAIN)
+                near = _EXAMPLES * float(like_examples[number])
+                scores[name] = strong + plain_ones + near + self._concern(name, lower)
+        return scores
 
     def _concern(self, topic: str, text: str) -> float:
         """What speaks for a topic meant for some people only: much if the writer is one of them, all against if not."""
@@ -78,10 +96,13 @@ class Shelf:
         """A text in the form in which cues and situations are looked up."""
         return plain(text[:_MAX_QUERY], self.language)
 
-    def fits(self, entry: Entry, looked_up: str) -> int:
-        """How many words of the situation that `entry` is for stand in a plain text; a person counts double."""
-        found = [person for form, person in self._when[entry.passage.id] if form in looked_up]
-        return len(found) + any(found)
+    def fits(self, entry: Entry, looked_up: str) -> float:
+        """How many words of the situation that `entry` is for stand in a plain text.
+
+        A longer word says more, and a person counts double.
+        """
+        found = [(weight, person) for form, weight, person in self._when[entry.passage.id] if form in looked_up]
+        return sum(weight for weight, _ in found) + any(person for _, person in found)
 
     def relevance(self, text: str) -> dict[str, float]:
         """BM25 of every passage with any term of `text`, by passage id."""

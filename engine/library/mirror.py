@@ -41,7 +41,7 @@ class Mirror:
         self._chinese = language is Language.ZH
         self._longest = _ZH_TWO if self._chinese else _EN_TWO
         persons = "|".join(re.escape(name) for name in cues["persons"])
-        self._and_i = re.compile(rf"\bmy ((?:[\w-]+ )?(?:{persons})) and (?:i|me|myself)\b", re.IGNORECASE)
+        self._and_i = re.compile(rf"\bmy ((?:[\w'-]+ )?(?:{persons})) and (?:i|me|myself)\b", re.IGNORECASE)
 
     def echoes(self, text: str, weight: Callable[[str], float]) -> list[Echo]:
         """The one or two clauses most worth giving back, in the order of the text; a question if there is no statement.
@@ -179,7 +179,8 @@ _EN_VERB = re.compile(
     re.I,
 )
 _EN_BREAKS_OFF = re.compile(
-    r"\b(and|but|because|so|although|though|with|to|of|for|at|in|on|from|by|that|the|a|an|my|your|when|if|like|as|than|or|says?|said)$"
+    r"\b(at the same time|at first|for example|and|but|because|so|although|though|with|to|of|for|at|in|on|from|by|that|the"
+    r"|a|an|my|your|when|if|like|as|than|or|says?|said)$"
     r"|\b(so|and|but|because) (when|if|while|since|after|before|as|once)\b[^,]*$|\beither\b(?!.*\bor\b)",
     re.I,
 )
