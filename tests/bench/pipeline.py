@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,36 +24,42 @@ from rich.table import Table
 from tests.emulators.telegram_control import RemoteTelegram, telegram_process
 
 ROOT = Path(__file__).parents[2]
-CHATS = 200
-BURST = 2_000
-ROUNDS = 3
 RATE = 50
-STEADY_SECONDS = 20
 GENERATOR = 0.1
-RUNNING = 64
-URGENT = 100
 URGENT_TEXT = "I want to kill myself tonight"
 
 Json = dict[str, Any]
 
 
-async def measure() -> Json:
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything; the default is what the figures in the documents were taken with."""
+
+    chats: int = 200
+    burst: int = 2_000
+    rounds: int = 3
+    steady: int = 1_000
+    running: int = 64
+    urgent: int = 100
+
+
+async def measure(scale: Scale = Scale()) -> Json:
     """All three measurements, as a flat table of numbers."""
     console = Console(stderr=True)
     with console.status("burst") as status:
         ours, echo = [], []
-        for n in range(ROUNDS):
-            status.update(f"burst, round {n + 1} of {ROUNDS}")
-            ours.append(await _burst(ours=True))
-            echo.append(await _burst(ours=False))
+        for n in range(scale.rounds):
+            status.update(f"burst, round {n + 1} of {scale.rounds}")
+            ours.append(await _burst(scale, ours=True))
+            echo.append(await _burst(scale, ours=False))
         status.update("steady load")
-        steady = await _steady()
+        steady = await _steady(scale)
         status.update("urgent under load")
-        urgent = await _urgent()
+        urgent = await _urgent(scale)
     return {
-        "burst_messages": BURST,
-        "burst_ours_per_second": BURST / statistics.median(ours),
-        "burst_echo_per_second": BURST / statistics.median(echo),
+        "burst_messages": scale.burst,
+        "burst_ours_per_second": scale.burst / statistics.median(ours),
+        "burst_echo_per_second": scale.burst / statistics.median(echo),
         "burst_ratio": statistics.median(e / o for o, e in zip(ours, echo, strict=True)),
         **steady,
         **urgent,
@@ -98,16 +105,16 @@ async def _warm(telegram: RemoteTelegram) -> None:
     await telegram.wait_sent(1, chat=1, timeout=60)
 
 
-async def _burst(ours: bool) -> float:
+async def _burst(scale: Scale, ours: bool) -> float:
     """Seconds from the push to the last answer."""
     async with telegram_process() as telegram:
         bot = _bot(telegram, 0) if ours else _process("tests.bench.ptb_echo", telegram.url, telegram.token)
         async with bot:
             await _warm(telegram)
-            updates = [{"chat": 1000 + n % CHATS, "text": str(n // CHATS)} for n in range(BURST)]
+            updates = [{"chat": 1000 + n % scale.chats, "text": str(n // scale.chats)} for n in range(scale.burst)]
             began = time.monotonic()
             await telegram.push(updates)
-            await telegram.wait_sent(BURST + 1, timeout=300)
+            await telegram.wait_sent(scale.burst + 1, timeout=300)
             sent = await telegram.calls(method="sendMessage")
             if reorders := _reorders(sent):
                 raise AssertionError(f"{reorders} answers came out of order")
@@ -126,14 +133,14 @@ def _reorders(sent: list[Json]) -> int:
     return wrong
 
 
-async def _steady() -> Json:
+async def _steady(scale: Scale) -> Json:
     async with telegram_process() as telegram, _bot(telegram, GENERATOR):
         await _warm(telegram)
         pushed: dict[tuple[int, int], float] = {}
         began = time.monotonic()
-        for n in range(RATE * STEADY_SECONDS):
+        for n in range(scale.steady):
             await asyncio.sleep(max(0.0, began + n / RATE - time.monotonic()))
-            chat = 1000 + n % CHATS
+            chat = 1000 + n % scale.chats
             (update,) = await telegram.push([{"chat": chat, "text": str(n)}])
             pushed[chat, n] = update["at"]
         await telegram.wait_sent(len(pushed) + 1, timeout=60)
@@ -146,14 +153,14 @@ async def _steady() -> Json:
     return {"steady_p50_ms": _p(late, 50), "steady_p99_ms": _p(late, 99), "reorders": _reorders(sent)}
 
 
-async def _urgent() -> Json:
+async def _urgent(scale: Scale) -> Json:
     async with telegram_process() as telegram, _bot(telegram, 30):
         await telegram.control("add_chat", chat=900)
-        await telegram.push([{"chat": 2000 + n, "text": "tell me about it"} for n in range(RUNNING)])
+        await telegram.push([{"chat": 2000 + n, "text": "tell me about it"} for n in range(scale.running)])
         await telegram.push([{"chat": 1, "text": "/help"}])
         await telegram.wait_sent(1, chat=1, timeout=60)
         times = []
-        for n in range(URGENT):
+        for n in range(scale.urgent):
             (update,) = await telegram.push([{"chat": 3000 + n, "text": URGENT_TEXT}])
             await telegram.wait_sent(n + 1, chat=900, timeout=60)
             alerts = await telegram.calls(method="sendMessage", chat=900)
