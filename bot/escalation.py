@@ -82,9 +82,13 @@ class Escalation:
         """A few honest words while waiting; at once when nobody could be reached at all."""
         wording = self._handoffs.wording
         first_failure = not reached and found.step == 0 and found.reassured_at == found.created_at
-        if not first_failure and tx.now - (found.reassured_at or found.created_at) < self._reassure:
+        waited = tx.now - found.created_at
+        pause = max(
+            self._reassure, waited / 2
+        )  # ever longer: somebody who went to sleep is not woken every few minutes
+        if not first_failure and tx.now - (found.reassured_at or found.created_at) < pause:
             return
-        minutes = max(1, int((tx.now - found.created_at).total_seconds() // 60))
+        minutes = max(1, int(waited.total_seconds() // 60))
         if not reached:
             text = wording.text(person, "handoff.nobody", lines=wording.lines_for(person, found.level))
         elif found.rank:

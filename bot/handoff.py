@@ -161,7 +161,7 @@ class Handoffs:
                 )
         next_step_at = handoff.next_step_at
         if handoff.state == handoffs.WAITING:
-            next_step_at = tx.now + timedelta(seconds=wait)
+            next_step_at = tx.now + _pause(handoff, timedelta(seconds=wait), tx.now)
             await handoffs.change(tx, handoff.id, step=step, next_step_at=next_step_at)
         return replace(handoff, step=step, next_step_at=next_step_at)
 
@@ -214,6 +214,16 @@ class Handoffs:
             "last": "\n".join(speech(words, m) for m in said[-PACKET_MESSAGES:]) or "-",
         }
         return words.get(key, **{k: v for k, v in fields.items() if k in words.fields(key)})
+
+
+def _pause(handoff: Handoff, wait: timedelta, now: datetime) -> timedelta:
+    """How long until the next step: the ladder's wait, and below EMERGENCY a tenth of the waiting so far, if longer.
+
+    So nobody is paged every minute for a whole night, and an emergency never gets quieter.
+    """
+    if handoff.level is Level.EMERGENCY:
+        return wait
+    return max(wait, (now - handoff.created_at) / 10)
 
 
 def label(words: Texts, person: Conversation) -> str:

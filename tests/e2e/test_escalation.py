@@ -172,7 +172,9 @@ async def test_an_open_handoff_always_has_a_next_time_within_its_bound(house: Ho
         await until(house.app.store, lambda: next_step_is_ahead(house))
         found = await house.handoff()
         assert found.next_step_at
-        assert found.next_step_at - house.clock() <= timedelta(seconds=60)
+        waited = house.clock() - found.created_at
+        bound = timedelta(seconds=60) if word == "emergency" else max(timedelta(seconds=60), waited / 10)
+        assert found.next_step_at - house.clock() <= bound
 
 
 async def next_step_is_ahead(house: House) -> bool:
