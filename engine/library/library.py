@@ -20,6 +20,7 @@ _CUE = 2.0
 _MOST_PLAIN = 6.0  # the most that plain cues count together, however many a long text has
 _OPENING = 120  # characters that count as the opening of a message
 _AUDIENCE = 3.0
+_PERSON = 2.0
 _EXAMPLES = 0.4  # what the BM25 of the example sentences counts beside the cues
 
 
@@ -47,9 +48,10 @@ class Shelf:
         self._entries = [entry for topic in self.topics.values() for entry in topic.entries]
         persons = frozenset(cues["persons"])
         self._when = {
-            entry.passage.id: [
-                (plain(word, language), 1.0 + 0.1 * min(len(word), 10), word in persons) for word in entry.when
-            ]
+            entry.passage.id: {
+                plain(word, language): 1.0 + 0.1 * min(len(word), 10) + _PERSON * (word in persons)
+                for word in entry.when
+            }
             for entry in self._entries
         }
         self._passage_index = Index([self._passage_terms(entry) for entry in self._entries])
@@ -77,7 +79,8 @@ class Shelf:
         like_examples = self._topic_index.scores(terms(text, self.language))
         scores = {}
         for number, (name, cues) in enumerate(self._cues.items()):
-            found = [weight for cue, weight in cues.items() if cue in looked_up]
+            hits = [cue for cue in cues if cue in looked_up]
+            found = [cues[cue] for cue in hits if not any(cue in other and cue != other for other in hits)]
             if found:
                 strong = sum(weight for weight in found if weight >= _STRONG_CUE)
                 plain_ones = min(sum(found) - strong, _MOST_PLAIN)
@@ -99,10 +102,9 @@ class Shelf:
     def fits(self, entry: Entry, looked_up: str) -> float:
         """How many words of the situation that `entry` is for stand in a plain text.
 
-        A longer word says more, and a person counts double.
+        A longer word says more, and a person more than a thing.
         """
-        found = [(weight, person) for form, weight, person in self._when[entry.passage.id] if form in looked_up]
-        return sum(weight for weight, _ in found) + any(person for _, person in found)
+        return sum(weight for form, weight in self._when[entry.passage.id].items() if form in looked_up)
 
     def relevance(self, text: str) -> dict[str, float]:
         """BM25 of every passage with any term of `text`, by passage id."""

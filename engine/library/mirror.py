@@ -125,8 +125,7 @@ _ZH_PERSON = re.compile(
 
 
 def _sentences_zh(text: str) -> list[str]:
-    """Statements only."""
-    return [part for part in re.split("[。！!；;\n…~～]+|[^。！!；;\n…]*[？?]", text) if part and part.strip()]
+    return [part for part in re.split("[。！？!?；;\n…~～]+", text) if part.strip()]
 
 
 def _chinese_spans(sentence: str, address: re.Pattern[str]) -> Iterator[str]:
@@ -151,13 +150,18 @@ def _second_person_zh(span: str) -> str:
     return flipped.strip("，。；;、 ")
 
 
+_ZH_QUESTION = re.compile("为什么|为何|如何|怎样|怎么(?!办|样)|是不是|要不要|该不该|还是")
+
+
 def _indirect_zh(sentence: str) -> str | None:
-    question = re.sub("[呢啊呀？?]+$", "", sentence.split("，")[-1] if len(sentence) > _ZH_LONGEST else sentence)
+    clauses = re.split("[，,]", re.sub("[呢啊呀？?]+$", "", sentence))
+    first = next((number for number, clause in enumerate(clauses) if _ZH_QUESTION.search(clause)), None)
+    if first is None:
+        return None
+    question = "，".join(clauses[first:])
     if not 8 <= len(question) <= _ZH_LONGEST or _ZH_NOT_MINE.search(question):
         return None
-    if not re.search("为什么|为何|如何|怎样|怎么(?!办|样)|是不是|要不要|该不该|还是", question) or re.search(
-        "吗$|么$", question
-    ):
+    if re.search("[吗么]$", question):
         return None
     return _second_person_zh(question)
 
@@ -179,13 +183,13 @@ _EN_VERB = re.compile(
     re.I,
 )
 _EN_BREAKS_OFF = re.compile(
-    r"\b(at the same time|at first|for example|and|but|because|so|although|though|with|to|of|for|at|in|on|from|by|that|the"
-    r"|a|an|my|your|when|if|like|as|than|or|says?|said)$"
+    r"\b(at the same time|at first|for example|and|but|because|so|although|though|with|to|of|for|at|in|on|from|by"
+    r"|that|the|a|an|my|your|when|if|like|as|than|or|says?|said)$"
     r"|\b(so|and|but|because) (when|if|while|since|after|before|as|once)\b[^,]*$|\beither\b(?!.*\bor\b)",
     re.I,
 )
 _EN_CUT = re.compile(
-    r",\s+|;\s+|\s+(?=but\b|because\b|although\b|even though\b|so\s+i\b|and\s+(?:i|he|she|they|we|my|it)\b)", re.I
+    r",\s+|;\s+|\s+(?=but\b|because\b|although\b|even though\b|so\s+i\b|and\s+(?:i|he|she|they|we|it)\b)", re.I
 )
 
 

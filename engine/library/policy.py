@@ -156,7 +156,8 @@ class Policy:
         if asks & {"why", "normal", "diagnosis", "fault"} and named:
             return "comfort", "information", "question"
         if turn < 2:
-            return ("comfort", "suggestion_if_fits", "question") if self._is_long else ("comfort", "question")
+            idea = "suggestion" if self._scores.get(self._main_topic, 0.0) >= _NAMED else "suggestion_if_fits"
+            return ("comfort", idea, "question") if self._is_long else ("comfort", "question")
         if self._request.level is Level.ELEVATED and turn % 3 == 2:
             return "comfort", "offer"
         return (
