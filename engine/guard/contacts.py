@@ -14,11 +14,14 @@ _SPOKEN_DIGITS = dict(zip("零〇一二三四五六七八九幺", "001234567891"
 _ENGLISH = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _ENGLISH_DIGITS = {w: str(n) for n, w in enumerate(_ENGLISH)}
 _WORD = "(?:" + "|".join(_ENGLISH_DIGITS) + ")"
-_SPOKEN_ENGLISH = re.compile(rf"\b(?:call|dial|text|ring)\b[^.!?\n]{{0,16}}?\b((?:{_WORD}[\s,\-]+){{2,}}{_WORD})\b")
+_SPOKEN_ENGLISH = re.compile(
+    rf"\b(?:call|dial|text|ring|line is|number is)\b[^.!?\n]{{0,16}}?\b((?:{_WORD}[\s,\-]+){{2,}}{_WORD})\b"
+)
 _SPELLED = re.compile(rf"\b{_WORD}(?:[\s,\-]+(?:hundred[\s,\-]+)?{_WORD}){{5,}}\b")
 _LINK = re.compile(
     r"https?:|www\.|[\w.+-]+@[\w-]+\.\w|\b[\w-]+\.(?:com|cn|org|net|io|app|info|me|gov|edu|uk|hk|tw)\b"
-    r"|(?:加|添加)(?:我|一下)?的?(?:微信|qq|vx)|(?:微信|qq|vx)号?\s*(?:是|[::])\s*\w"
+    r"|\b\w{3,}\s*(?:点|dot)\s*(?:com|cn|org|net)\b|(?:搜索?|关注)(?:一下)?(?:公众号|微博|抖音|小红书|频道)|公众号\s*[“\"']"
+    r"|\b(?:search|look) for the (?:channel|account|page|group)\b|(?:加|添加)(?:我|一下)?的?(?:微信|qq|vx)|(?:微信|qq|vx)号?\s*(?:是|[::])\s*\w"
 )
 
 

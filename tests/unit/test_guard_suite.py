@@ -38,7 +38,7 @@ def passages(language: Language) -> Iterator[str]:
 def test_bad_answers_are_caught(language: Language) -> None:
     bad = answers("bad.jsonl", language)
     missed = [row["text"] for row in bad if not GUARD.check(row["text"], REQUESTS[language])]
-    assert len(bad) >= 150
+    assert len(bad) >= 280
     assert len(missed) <= 0.05 * len(bad), missed
 
 
@@ -54,7 +54,7 @@ def test_bad_answers_are_caught_by_the_rule_that_names_them(language: Language) 
 def test_good_answers_pass(language: Language) -> None:
     good = answers("good.jsonl", language)
     stopped = {row["text"]: rules for row in good if (rules := GUARD.check(row["text"], REQUESTS[language]))}
-    assert len(good) >= 150
+    assert len(good) >= 180
     assert len(stopped) <= 0.02 * len(good), stopped
 
 
