@@ -20,8 +20,9 @@ _SPOKEN_ENGLISH = re.compile(
 _SPELLED = re.compile(rf"\b{_WORD}(?:[\s,\-]+(?:hundred[\s,\-]+)?{_WORD}){{5,}}\b")
 _LINK = re.compile(
     r"https?:|www\.|[\w.+-]+@[\w-]+\.\w|\b[\w-]+\.(?:com|cn|org|net|io|app|info|me|gov|edu|uk|hk|tw)\b"
-    r"|\b\w{3,}\s*(?:点|dot)\s*(?:com|cn|org|net)\b|(?:搜索?|关注)(?:一下)?(?:公众号|微博|抖音|小红书|频道)|公众号\s*[“\"']"
-    r"|\b(?:search|look) for the (?:channel|account|page|group)\b|(?:加|添加)(?:我|一下)?的?(?:微信|qq|vx)|(?:微信|qq|vx)号?\s*(?:是|[::])\s*\w"
+    r"|\b\w{3,}\s*(?:点|dot)\s*(?:com|cn|org|net)\b|(?:搜索?|关注)(?:一下)?(?:公众号|微博|抖音|小红书|频道)"
+    r"|公众号\s*[“\"']|\b(?:search|look) for the (?:channel|account|page|group)\b"
+    r"|(?:加|添加)(?:我|一下)?的?(?:微信|qq|vx)|(?:微信|qq|vx)号?\s*(?:是|[::])\s*\w"
 )
 
 
