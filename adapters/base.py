@@ -107,13 +107,36 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """A message in another chat of the same platform and account, by the platform's own id."""
+
+    address: Address
+    reference: str
+
+
+UNKNOWN_TYPE = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What an attachment holds. `mime` is what the platform says it is, or UNKNOWN_TYPE."""
+
+    data: bytes
+    mime: str = UNKNOWN_TYPE
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """One platform message to be sent. `text` already fits the platform's limit (see `adapters.render.split`)."""
+    """One platform message to be sent. `text` already fits the platform's limit (see `adapters.render.split`).
+
+    With `copy` that message is shown as it is (a photo, a voice message), and there is no text.
+    """
 
     text: str
     buttons: tuple[tuple[Button, ...], ...] = ()  # rows
     author: str = "bot"  # bot, counsellor or system: the web page labels them
     message_id: int = 0  # the store's id, so that a page can tell a repeat
+    copy: Copy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +163,7 @@ class Capabilities:
     streaming: bool = False  # `draft` shows an answer while it is written
     typing: bool = False
     buttons: bool = False
+    copies: bool = False  # `Reply.copy` is understood
     window_hours: float | None = None  # how long after the user's last message the bot may write; None: always
     window_messages: int | None = None  # how many messages it may write in that window
 
@@ -218,6 +242,9 @@ class Adapter(Protocol):
     async def draft(self, address: Address, text: str) -> None:
         """Show the beginning of an answer that is still being written. Best effort, as `typing`."""
 
+    async def fetch(self, attachment: Attachment) -> File:
+        """What a user sent, for a counsellor to look at. Raises a DeliveryError."""
+
     def sendable_now(self) -> frozenset[str]:
         """Chats that can be written to at this moment although their window is closed (an open passive request)."""
 
@@ -236,6 +263,9 @@ class NoExtras:
 
     async def draft(self, address: Address, text: str) -> None:
         return None
+
+    async def fetch(self, attachment: Attachment) -> File:
+        raise Rejected("there are no files on this platform")
 
     def sendable_now(self) -> frozenset[str]:
         return frozenset()

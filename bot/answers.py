@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from itertools import takewhile
 
-from adapters import Adapter, Address, Kind
+from adapters import Adapter, Address, Copy, Kind
 from bot.commands import Commands
 from bot.desk_chat import DeskChat
 from bot.handoff import Desks, content, label
@@ -201,9 +201,13 @@ class Answers:
         if not (handoff and counsellor and address):
             return Outcome([m.id for m in taken])
         words = load_texts(counsellor.languages[0])
-        return Outcome(
-            [m.id for m in taken],
-            [
+        rows: list[Outgoing] = []
+        for message in taken:
+            text = words.get("desk.relay", name=label(words, work.person), text=content(words, message))
+            parts: list[tuple[str, Copy | None]] = [(part, None) for part, _ in self._speaker.parts(address, text)]
+            if message.attachments and self._can_copy(work.person.address, address):
+                parts.append(("", Copy(work.person.address, message.reference)))
+            rows += [
                 Outgoing(
                     conversation_id=work.person.id,
                     address=address,
@@ -212,13 +216,16 @@ class Answers:
                     counsellor=counsellor.id,
                     handoff_id=handoff.id,
                     transcript=False,
+                    copy=copy,
                 )
-                for m in taken
-                for part, _ in self._speaker.parts(
-                    address, words.get("desk.relay", name=label(words, work.person), text=content(words, m))
-                )
-            ],
-        )
+                for part, copy in parts
+            ]
+        return Outcome([m.id for m in taken], rows)
+
+    def _can_copy(self, source: Address, target: Address) -> bool:
+        """Whether a photo or voice message can be shown in the counsellor's chat as it is."""
+        same = (source.platform, source.account) == (target.platform, target.account)
+        return same and self._speaker.of(target).copies
 
 
 async def _keep_typing(adapter: Adapter, address: Address) -> None:

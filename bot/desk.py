@@ -95,6 +95,16 @@ class Desk:
             judged = await messages.assessments(tx, [m.id for m in said if m.author == messages.USER])
             return Case(found, person, tuple(said), judged, tuple(await handoffs.events(tx, handoff_id)))
 
+    async def message(self, message_id: int, viewer: str) -> tuple[Stored, Conversation] | None:
+        """One message with its person, to show what was attached. The look is recorded under the viewer's id."""
+        async with self.store.transaction() as tx:
+            found = await messages.get(tx, message_id)
+            person = await conversations.get(tx, found.conversation_id) if found else None
+            if found is None or person is None:
+                return None
+            await handoffs.viewed(tx, person.id, viewer)
+            return found, person
+
     async def claim(self, handoff_id: int, counsellor: str) -> Claimed:
         """Take a handoff. Of many who try, one wins; after the win nothing that the bot wrote leaves any more.
 

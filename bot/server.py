@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from bot.app import App
 from bot.console import Accounts, mount_console
+from bot.console.media import media_routes
 from config import load_crisis_lines
 
 STALE = timedelta(seconds=120)
@@ -42,7 +43,9 @@ def make_server(app: App) -> FastAPI:
         if (router := adapter.routes()) is not None:
             server.include_router(router)
     if "web" in app.roles:
-        mount_console(server, app.desk, app.console, Accounts(app.store, app.roster), app.settings.web.public_url)
+        accounts = Accounts(app.store, app.roster)
+        server.include_router(media_routes(app.desk, accounts, app.adapters))
+        mount_console(server, app.desk, app.console, accounts, app.settings.web.public_url)
     return server
 
 

@@ -14,7 +14,23 @@ from telegram import Bot, BotCommand, InlineKeyboardButton, InlineKeyboardMarkup
 from telegram.constants import ChatAction
 from telegram.error import TelegramError
 
-from adapters.base import Address, Capabilities, Health, NoExtras, OutcomeUnknown, Receive, Rejected, Reply, Sent, Unit
+from adapters.base import (
+    UNKNOWN_TYPE,
+    Address,
+    Attachment,
+    Capabilities,
+    File,
+    Health,
+    Kind,
+    NoExtras,
+    OutcomeUnknown,
+    Receive,
+    Rejected,
+    Reply,
+    Retryable,
+    Sent,
+    Unit,
+)
 from adapters.render import split
 from adapters.telegram.errors import delivery_error, explain
 from adapters.telegram.pacing import Pace, Pacer
@@ -33,6 +49,7 @@ _SEND_SECONDS = 15.0
 _HINT_SECONDS = 3.0  # typing and drafts: late ones are worth nothing
 _DRAFT_INTERVAL = 1.0
 _GROUP_INTERVAL = 600.0
+_MIME = {Kind.PHOTO: "image/jpeg", Kind.VOICE: "audio/ogg", Kind.STICKER: "image/webp", Kind.VIDEO: "video/mp4"}
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
@@ -46,7 +63,7 @@ class TelegramAdapter(NoExtras):
     """
 
     platform = "telegram"
-    capabilities = Capabilities(MAX_LENGTH, Unit.UTF16, streaming=True, typing=True, buttons=True)
+    capabilities = Capabilities(MAX_LENGTH, Unit.UTF16, streaming=True, typing=True, buttons=True, copies=True)
 
     def __init__(
         self,
@@ -207,9 +224,7 @@ class TelegramAdapter(NoExtras):
         chat = _chat(address)
         await self._pacer.wait(chat)
         try:
-            message = await self._bot.send_message(
-                chat, reply.text, reply_markup=_keyboard(reply), link_preview_options=_NO_PREVIEW
-            )
+            reference = await self._deliver(chat, reply)
         except TelegramError as error:
             if isinstance(error, SlowDown):
                 self._pacer.pause(chat, error.seconds)
@@ -217,7 +232,26 @@ class TelegramAdapter(NoExtras):
         except Exception as error:
             raise OutcomeUnknown(explain(error)) from None
         self._drafts.pop(chat, None)
-        return Sent(str(message.message_id))
+        return Sent(str(reference))
+
+    async def _deliver(self, chat: int, reply: Reply) -> int:
+        if reply.copy:
+            copied = await self._bot.copy_message(chat, _chat(reply.copy.address), int(reply.copy.reference))
+            return copied.message_id
+        sent = await self._bot.send_message(
+            chat, reply.text, reply_markup=_keyboard(reply), link_preview_options=_NO_PREVIEW
+        )
+        return sent.message_id
+
+    async def fetch(self, attachment: Attachment) -> File:
+        try:
+            file = await self._bot.get_file(attachment.reference)
+            data = await file.download_as_bytearray()
+        except TelegramError as error:
+            raise delivery_error(error) from None
+        except Exception as error:
+            raise Retryable(explain(error)) from None
+        return File(bytes(data), attachment.mime or _MIME.get(attachment.kind, UNKNOWN_TYPE))
 
     async def typing(self, address: Address) -> None:
         chat = _chat(address)

@@ -19,9 +19,12 @@ from weakref import WeakValueDictionary
 from fastapi import APIRouter
 
 from adapters.base import (
+    UNKNOWN_TYPE,
     Address,
+    Attachment,
     Capabilities,
     DeliveryError,
+    File,
     Health,
     Message,
     NoExtras,
@@ -127,6 +130,12 @@ class WeChatAdapter(NoExtras):
         if self._api is not None:
             with contextlib.suppress(DeliveryError):
                 await self._api.call("/cgi-bin/message/custom/typing", {"touser": address.chat, "command": "Typing"})
+
+    async def fetch(self, attachment: Attachment) -> File:
+        if self._api is None:
+            raise Rejected("files need app_secret, and customer_service switched on")
+        data, mime = await self._api.media(attachment.reference)
+        return File(data, mime or attachment.mime or UNKNOWN_TYPE)
 
     def sendable_now(self) -> frozenset[str]:
         return self._desk.open_chats()

@@ -19,6 +19,7 @@ import httpx
 
 from adapters.base import Blocked, DeliveryError, Health, OutcomeUnknown, Rejected, Retryable, WindowClosed
 
+_MEDIA = "/cgi-bin/media/get"
 _STALE = frozenset({40001, 40014, 42001})
 _RENEW_EARLY = 300.0  # the platform hands out the next token five minutes before the old one ends
 _FORCE_EVERY = 600.0  # the platform allows 20 forced refreshes a day
@@ -91,6 +92,25 @@ class Api:
             code, hint = await self._post(path, payload, token)
         self._raise_for(code, hint)
         self._note_success()
+
+    async def media(self, media_id: str) -> tuple[bytes, str]:
+        """A file that a user sent, and its type. The platform keeps it for three days. Raises a DeliveryError."""
+        token = await self._token.get()
+        code, response = await self._get_media(media_id, token)
+        if code in _STALE:
+            code, response = await self._get_media(media_id, await self._token.renew(stale=token))
+        if code or response.status_code != 200:
+            raise Rejected(f"{_MEDIA}: the platform no longer gives this file ({code or response.status_code})")
+        return response.content, response.headers.get("content-type", "").split(";")[0]
+
+    async def _get_media(self, media_id: str, token: str) -> tuple[int, httpx.Response]:
+        with self._network_faults(_MEDIA):
+            response = await self._http.get(_MEDIA, params={"access_token": token, "media_id": media_id})
+        if not response.content.startswith(b"{"):
+            return 0, response  # a file; what the platform refuses it says in JSON, whatever type it names
+        with contextlib.suppress(ValueError):
+            return _code(json.loads(response.content))[0], response
+        return 0, response
 
     async def fetch(self, path: str, payload: Mapping[str, object]) -> dict[str, Any]:
         """POST without a token. What waits to be sent is not to blame for a fault here, so each one is Retryable."""

@@ -5,6 +5,8 @@ import html
 
 from nicegui import ui
 
+from adapters import Attachment, Kind
+from bot.console.media import media_url
 from bot.console.queue import claim, waiting
 from bot.console.visit import Visit
 from bot.console.words import quoted
@@ -99,6 +101,8 @@ class CaseView:
             author = words.author(message, self._desk.name(message.counsellor))
             ui.html(f"{html.escape(author)} · {words.clock(message.at)}", sanitize=False).classes("meta")
             ui.html(quoted(words, message, found.evidence if found else ()), sanitize=False).classes("bubble")
+            for number, attachment in enumerate(message.attachments):
+                _draw_attachment(attachment, media_url(message.id, number))
 
     def _draw_foot(self, case: Case) -> None:
         words, handoff = self._words, case.handoff
@@ -165,3 +169,15 @@ class CaseView:
 
     def _refuse(self, error: DeskError) -> None:
         self._visit.tell(self._words.texts.get(f"desk.{error.key}", **error.fields))
+
+
+def _draw_attachment(attachment: Attachment, url: str) -> None:
+    """A picture or sound in its place; anything else as a link."""
+    if attachment.kind in (Kind.PHOTO, Kind.STICKER):
+        ui.html(f'<img src="{url}" alt="" loading="lazy">', sanitize=False).classes("media")
+    elif attachment.kind is Kind.VOICE:
+        ui.html(f'<audio src="{url}" controls preload="none"></audio>', sanitize=False).classes("media")
+    elif attachment.kind is Kind.VIDEO:
+        ui.html(f'<video src="{url}" controls preload="none"></video>', sanitize=False).classes("media")
+    elif attachment.kind is not Kind.LOCATION:
+        ui.link(attachment.name or "↓", url, new_tab=True).classes("media")

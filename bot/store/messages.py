@@ -205,6 +205,12 @@ async def by_reference(tx: Transaction, conversation_id: int, reference: str) ->
     return _read(tx, row) if row else None
 
 
+async def get(tx: Transaction, id: int) -> Stored | None:  # noqa: A002
+    """One message."""
+    row = (await tx.connection.execute(select(message).where(message.c.id == id))).one_or_none()
+    return _read(tx, row) if row else None
+
+
 async def finish(tx: Transaction, ids: Iterable[int]) -> None:
     """Mark messages as handled."""
     if rows := list(ids):

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, func, insert, or_, select, update
 
-from adapters import Address, Button, Reply
+from adapters import Address, Button, Copy, Reply
 from bot.store import conversations, messages
 from bot.store.schema import conversation, message, outbox
 from bot.store.store import Transaction
@@ -65,6 +65,7 @@ class Outgoing:
     generator: str = ""
     transcript: bool = True
     due_at: datetime | None = None  # None: now
+    copy: Copy | None = None  # instead of a text
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,11 @@ async def add(tx: Transaction, outgoing: Sequence[Outgoing]) -> None:
             "kind": o.kind.value,
             "fence": o.fence,
             "body": tx.cipher.seal_json(
-                {"text": o.text, "buttons": [[[b.label, b.action] for b in line] for line in o.buttons]}
+                {
+                    "text": o.text,
+                    "buttons": [[[b.label, b.action] for b in line] for line in o.buttons],
+                    "copy": [str(o.copy.address), o.copy.reference] if o.copy else None,
+                }
             ),
             "author": o.author,
             "counsellor": o.counsellor,
@@ -222,12 +227,16 @@ def _read(tx: Transaction, row: Row[Any]) -> Claimed:
         conversation_id=row.conversation_id,
         address=Address.parse(row.address),
         kind=Kind(row.kind),
-        reply=Reply(body["text"], buttons, row.author, row.message_id or 0),
+        reply=Reply(body["text"], buttons, row.author, row.message_id or 0, _copy(body["copy"])),
         attempts=row.attempts + 1,
         counsellor=row.counsellor,
         handoff_id=row.handoff_id,
         created_at=row.created_at,
     )
+
+
+def _copy(kept: list[str] | None) -> Copy | None:
+    return Copy(Address.parse(kept[0]), kept[1]) if kept else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from adapters import Kind, Rejected
 from adapters.telegram import TelegramAdapter
 from adapters.wechat import WeChatAdapter
 from bot.app import App, build, open_store, prepare
@@ -68,6 +69,23 @@ async def test_a_person_in_danger_on_telegram_is_taken_over_by_button_and_given_
         before = len(telegram.texts(USER))
         telegram.push_text(USER, "I feel a bit calmer now")
         await telegram.wait_sent(before + 1, chat=USER)
+
+
+async def test_a_photo_and_a_voice_message_reach_the_counsellor_on_telegram_as_they_are(tmp_path: Path) -> None:
+    async with on_telegram(tmp_path) as (app, telegram):
+        telegram.push_text(USER, "I want to kill myself")
+        await telegram.wait_sent(1, chat=USER)
+        ((found, _),) = await app.desk.queue()
+        assert (await app.desk.claim(found.id, "lin")).won
+        telegram.push_media(USER, "photo")
+        telegram.push_media(USER, "voice")
+        copies = await telegram.wait_called("copyMessage", 2)
+        assert [call.chat for call in copies] == [LIN, LIN]
+        case = await app.desk.case(found.id, "lin")
+        assert case
+        photo = next(m for m in case.messages if m.kind is Kind.PHOTO)
+        file = await app.adapters["telegram"].fetch(photo.attachments[0])
+        assert (file.data, file.mime) == (b"0123456789", "image/jpeg")
 
 
 async def test_an_edit_on_telegram_that_turns_urgent_is_handed_off(tmp_path: Path) -> None:
@@ -168,6 +186,23 @@ async def test_without_the_right_to_write_the_counsellor_is_told_and_the_text_wa
         await person.writes("有人吗")
         seen = await person.sees(2)
         assert any("我是 Lin" in s.text or "Lin" in s.text for s in seen[1:])
+
+
+async def test_a_picture_on_wechat_can_be_fetched_for_the_counsellor(tmp_path: Path) -> None:
+    async with on_wechat(tmp_path) as (app, platform):
+        platform.api.media["m1"] = b"\xff\xd8 picture"
+        person = platform.person()
+        await person.writes("我想死")
+        await person.sends("image", PicUrl="http://127.0.0.1/p", MediaId="m1")
+        ((found, _),) = await app.desk.queue()
+        case = await app.desk.case(found.id, "lin")
+        assert case
+        picture = next(m for m in case.messages if m.kind is Kind.PHOTO)
+        wechat = app.adapters["wechat"]
+        assert (await wechat.fetch(picture.attachments[0])).data == b"\xff\xd8 picture"
+        del platform.api.media["m1"]
+        with pytest.raises(Rejected):
+            await wechat.fetch(picture.attachments[0])
 
 
 async def test_forged_requests_are_refused_and_leave_nothing(tmp_path: Path) -> None:

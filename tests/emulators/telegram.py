@@ -38,7 +38,7 @@ from tests.emulators.telegram_state import ApiError, BotState, Chat, Json
 from tests.emulators.telegram_webhook import WebhookPusher
 
 TOKEN = "1234567890:AAtest-token-of-the-emulator"
-_DELIVERING = frozenset({"sendmessage", "sendphoto"})
+_DELIVERING = frozenset({"sendmessage", "sendphoto", "copymessage"})
 
 
 @dataclass(frozen=True)

@@ -261,6 +261,15 @@ class BotState:
         content: Json = {"photo": self.photo_sizes(data)}
         return self._bot_message(chat, content | ({"caption": caption} if caption else {}), params)
 
+    def do_copyMessage(self, params: Mapping[str, Any]) -> Json:  # noqa: N802
+        chat = self._reachable(params)
+        source = self.chats.get(_int(params, "from_chat_id", 0))
+        original = source.messages.get(_int(params, "message_id", 0)) if source else None
+        if original is None:
+            raise bad_request("message to copy not found")
+        content = {k: v for k, v in original.items() if k not in ("message_id", "from", "chat", "date")}
+        return {"message_id": self._bot_message(chat, content, params)["message_id"]}
+
     def _bot_message(self, chat: Chat, content: Json, params: Mapping[str, Any]) -> Json:
         message: Json = {
             "message_id": chat.next_message_id(),
