@@ -148,8 +148,8 @@ class Responder:
                 text = (text + piece.text).lstrip()
                 strategy, passages = piece.strategy or strategy, piece.passages or passages
                 if (end := _sentence_end(text, checked)) > checked:
+                    await _show(on_text, self._passed(generator, text[:end], request, final=False, since=checked))
                     checked = end
-                    await _show(on_text, self._passed(generator, text[:end], request, final=False))
                 elif len(text) - checked > LONGEST_SENTENCE:
                     raise GeneratorError("the answer has a sentence without an end")
         text = self._passed(generator, _whole_sentences(text), request)
@@ -159,9 +159,9 @@ class Responder:
         ANSWERS.labels(generator.name).inc()
         return Answer(text, request.language, generator.name, strategy, passages, blocked)
 
-    def _passed(self, generator: Generator, text: str, request: Request, final: bool = True) -> str:
+    def _passed(self, generator: Generator, text: str, request: Request, final: bool = True, since: int = 0) -> str:
         """The text, if the user may read it. Raises _Blocked."""
-        if not generator.trusted and (rules := self._guard.check(text, request, final)):
+        if not generator.trusted and (rules := self._guard.check(text, request, final, since)):
             raise _Blocked(rules)
         return text
 

@@ -1,18 +1,20 @@
 """Puts the rules together: word patterns from the rule files, and checks of a text's shape."""
 
+import re
 from functools import cache
 
 from config import CrisisLines, Language, Script, load_crisis_lines
 from engine.generators.prompt import load_words
 from engine.guard.contacts import unknown_contacts
 from engine.guard.danger import misses_danger
-from engine.guard.patterns import load_rules
+from engine.guard.patterns import read_rules
 from engine.guard.plain import plain, sentences
 from engine.guard.shape import is_flooding, is_repetitive, is_wrong_language
 from engine.language import detect
 from engine.types import Request
 
 LEAK_CHARS = {Language.ZH: 16, Language.EN: 48}  # so much of the system prompt, word for word, is a leak
+_LETTERS = {Language.ZH: re.compile("[\u3400-\u9fff<]"), Language.EN: re.compile("[a-z]")}
 SENTENCES_BEFORE_DANGER = 3  # by then an answer must have taken up a danger
 
 
@@ -21,27 +23,39 @@ class Guard:
 
     def __init__(self, lines: CrisisLines | None = None) -> None:
         self._lines = lines or load_crisis_lines()
-        self._rules = load_rules()
+        self._rules = {language: read_rules(language) for language in Language}
 
-    def check(self, text: str, request: Request, final: bool = True) -> tuple[str, ...]:
+    def check(self, text: str, request: Request, final: bool = True, since: int = 0) -> tuple[str, ...]:
         """The names of the rules that `text` breaks; empty if it may be shown.
 
-        With `final` false the text is the beginning of an answer, which may still come to what it must say.
+        With `final` false the text is the beginning of an answer, which may still come to what it must say. Sentences
+        before `since` passed before; only what concerns the whole text is looked at again there.
         """
         read = plain(text)
+        if is_flooding(read, request.language):
+            return ("flooding",)
         parts = sentences(read)
-        broken = [rule.name for rule in self._rules if any(rule.broken_by(part) for part in parts)]
+        broken = self._broken(sentences(plain(text[since:])))
         shape = {
             "contact": unknown_contacts(read, self._lines.knows),
             "language": is_wrong_language(read, request),
             "script": detect(text) == (Language.ZH, Script.HANT) and request.script == Script.HANS,
             "repetition": is_repetitive(read, request),
-            "flooding": is_flooding(read, request.language),
             "leak": _is_leak(read),
             "missed_danger": (final or len(parts) >= SENTENCES_BEFORE_DANGER)
             and misses_danger(read, request, plain(request.text)),
         }
         return tuple(dict.fromkeys([*broken, *(name for name, hit in shape.items() if hit)]))
+
+    def _broken(self, parts: list[str]) -> list[str]:
+        """The word rules that a sentence breaks; only rules of a language whose letters it holds are tried."""
+        return [
+            name
+            for part in parts
+            for language, letters in _LETTERS.items()
+            if letters.search(part)
+            for name in (rule.name for rule in self._rules[language] if rule.broken_by(part))
+        ]
 
 
 def _is_leak(text: str) -> bool:

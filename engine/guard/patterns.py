@@ -60,16 +60,11 @@ class Rule:
 
 
 @cache
-def load_rules() -> tuple[Rule, ...]:
-    """The rules of all languages: a model may stray into another one. Raises ConfigError naming the file and rule."""
-    return tuple(rule for language in Language for rule in read_rules(language))
-
-
-def read_rules(language: Language) -> list[Rule]:
-    """The rules of one language's file."""
+def read_rules(language: Language) -> tuple[Rule, ...]:
+    """The rules of one language's file. Raises ConfigError naming the file and rule."""
     data = _read(language)
     words = {key: "(?:" + "|".join(values) + ")" for key, values in data.words.items()}
-    return [_compile(entry, words, language) for entry in data.rule]
+    return tuple(_compile(entry, words, language) for entry in data.rule)
 
 
 def common(language: Language) -> frozenset[str]:

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from config import Language, Script
 from engine import Level, Request, Role, Turn
 from engine.guard import Guard
-from engine.guard.patterns import Rule, load_rules, read_rules
+from engine.guard.patterns import Rule, read_rules
 from engine.guard.plain import plain, sentences
 
 GUARD = Guard()
-RULES = load_rules()
+RULES = [rule for language in Language for rule in read_rules(language)]
 ZH = Request("我最近总是睡不着", Language.ZH, Script.HANS)
 EN = Request("I can't sleep lately", Language.EN)
 
