@@ -186,6 +186,18 @@ async def events(tx: Transaction, id: int) -> list[Event]:  # noqa: A002
     return [Event(r.at, r.actor, r.event, tx.cipher.open(r.detail) if r.detail else "") for r in rows]
 
 
+SAME_LOOK = timedelta(minutes=10)
+"""A page that stays open reads its conversation again and again; within this time that is one look."""
+
+
 async def viewed(tx: Transaction, conversation_id: int, counsellor: str) -> None:
     """Record that a counsellor looked at a conversation."""
+    latest: datetime | None = await tx.connection.scalar(
+        select(view.c.at)
+        .where(view.c.conversation_id == conversation_id, view.c.counsellor == counsellor)
+        .order_by(view.c.id.desc())
+        .limit(1)
+    )
+    if latest and tx.now - latest < SAME_LOOK:
+        return
     await tx.connection.execute(insert(view).values(conversation_id=conversation_id, counsellor=counsellor, at=tx.now))

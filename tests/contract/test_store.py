@@ -11,7 +11,7 @@ from bot.store import Cipher, CipherError, Store, conversations, handoffs, messa
 from bot.store.cipher import new_key
 from bot.store.migrate import HEAD, differences, upgrade, version
 from bot.store.outbox import Kind, Outcome, Outgoing
-from bot.store.schema import message
+from bot.store.schema import message, view
 from engine import About, Level
 from tests.support import address
 
@@ -216,3 +216,15 @@ async def test_what_waits_for_an_open_request_leaves_together_in_order(store: St
     await write(store, person, "1", "2", "3")
     rows = await claim(store, open_now=frozenset([str(person.address)]))
     assert [row.reply.text for row in rows] == ["1", "2", "3"]
+
+
+async def test_a_look_at_a_conversation_is_recorded_once_while_it_lasts(store: Store) -> None:
+    person = await a_conversation(store)
+    for viewer in ("lin", "lin", "sam"):
+        async with store.transaction() as tx:
+            await handoffs.viewed(tx, person.id, viewer)
+    async with store.transaction() as tx:
+        tx.now += handoffs.SAME_LOOK
+        await handoffs.viewed(tx, person.id, "lin")
+        looks = list(await tx.connection.scalars(select(view.c.counsellor).order_by(view.c.id)))
+    assert looks == ["lin", "sam", "lin"]
