@@ -24,6 +24,7 @@ FALLBACKS = Counter("psyllm_fallbacks", "Answers that the model could not give, 
 BLOCKS = Counter("psyllm_guard_blocks", "Drafts of a model that the guard stopped, by rule", ["rule"])
 
 _SENTENCE_END = re.compile(r"(?:[。！？!?…～~]+|\.(?=\s)|\n)[\"'”’」』）)\]]*")
+_MARKUP = re.compile(r"\*\*|__|^[ \t]*(?:#{1,6}|>|---+)[ \t]*", re.MULTILINE)
 _CLAUSE_MARKS = ",，、;；:：-—"
 
 log = structlog.get_logger(__name__)
@@ -141,11 +142,12 @@ class Responder:
         blocked: tuple[str, ...] = (),
     ) -> Answer:
         """One generator's whole answer. Raises what the generator raises, TimeoutError, or _Blocked."""
-        text, strategy, checked = "", "", 0
+        written, text, strategy, checked = "", "", "", 0
         passages: tuple[str, ...] = ()
         async with asyncio.timeout(timeout_seconds), _closing(generator.stream(request)) as pieces:
             async for piece in pieces:
-                text = (text + piece.text).lstrip()
+                written += piece.text
+                text = written.lstrip() if generator.trusted else _without_markup(written)
                 strategy, passages = piece.strategy or strategy, piece.passages or passages
                 if (end := _sentence_end(text, checked)) > checked:
                     await _show(on_text, self._passed(generator, text[:end], request, final=False, since=checked))
@@ -184,6 +186,11 @@ async def _show(on_text: OnText | None, text: str) -> None:
         await on_text(text)
     except Exception as error:
         log.warning("a draft could not be shown", fault=type(error).__name__)
+
+
+def _without_markup(text: str) -> str:
+    """A model's text without the Markdown that a chat would show as it stands."""
+    return _MARKUP.sub("", text).lstrip()
 
 
 def _sentence_end(text: str, start: int = 0) -> int:

@@ -1,5 +1,6 @@
 """The OpenAI-compatible generator against a real HTTP server that misbehaves."""
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -10,8 +11,10 @@ from pydantic import SecretStr
 import engine.generators.openai as module
 from config import Language, Script
 from config.settings import OpenAISettings
-from engine import GeneratorError, Request
+from engine import GeneratorError, Piece, Request
 from engine.generators.openai import FAILURES_TO_REST, OpenAIGenerator
+from engine.guard import Guard
+from engine.responder import Responder
 from tests.emulators.openai_server import ANSWER, Mode, OpenAIServer
 
 REQUEST = Request("面试又没过", Language.ZH, Script.HANS)
@@ -180,3 +183,33 @@ async def test_neither_text_nor_key_is_logged(server: OpenAIServer, caplog: pyte
 async def test_an_address_without_a_scheme_is_a_clear_error() -> None:
     with pytest.raises(GeneratorError, match="http://"):
         await started("localhost:8000/v1")
+
+
+@pytest.mark.parametrize("mode", ["hang", "stall", "dies", "cut", "nothing", "floods", "malformed", "500"])
+async def test_the_user_gets_the_library_s_answer_in_time(server: OpenAIServer, mode: Mode) -> None:
+    """The whole way: server, generator, responder."""
+    server.behave(mode)
+    library = Library()
+    responder = Responder(await started(server.url), library, Guard(), timeout_seconds=1.0)
+    await responder.start()
+    await responder.loaded()
+    answer = await asyncio.wait_for(responder.answer(REQUEST), 5)
+    assert (answer.text, answer.generator) == (library.TEXT, "library")
+    await responder.close()
+
+
+class Library:
+    """Stands for the reviewed library."""
+
+    TEXT = "听起来这次没通过让你很失望。"
+    name = "library"
+    trusted = True
+
+    async def stream(self, request: Request) -> AsyncIterator[Piece]:
+        yield Piece(self.TEXT)
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass

@@ -188,6 +188,12 @@ async def test_a_sentence_cut_off_by_the_length_limit_is_left_out() -> None:
     assert answer.text == "面试又没过，这一下打击不小。"
 
 
+async def test_marks_of_markdown_are_left_out() -> None:
+    play = says("## 先", "歇一歇\n这一下打击**不", "小*", "*。是哪一段让你觉得自己做不好？")
+    answer = await (await responder(Scripted(play))).answer(REQUEST)
+    assert answer.text == "先歇一歇\n这一下打击不小。是哪一段让你觉得自己做不好？"
+
+
 async def test_the_library_answers_while_the_model_loads() -> None:
     model = Scripted(says(*GOOD))
     model.may_start.clear()
