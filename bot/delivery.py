@@ -54,6 +54,7 @@ class Delivery:
         self._owner = uuid.uuid4().hex
         self._tasks: dict[asyncio.Task[Outcome], Claimed] = {}
         self._recovered_at = 0.0
+        self._pause = 0.0
 
     async def run(self) -> None:
         """Work until cancelled. A send under way at that moment is finished and recorded."""
@@ -89,6 +90,7 @@ class Delivery:
                 f"{a.platform}:{a.account}:{chat}" for a in self._adapters.values() for chat in a.sendable_now()
             )
             rows = await outbox.claim(tx, self._owner, self._adapters, free, self._lease, open_now) if free else []
+            self._pause = await self._next(tx)
         for task in done:
             del self._tasks[task]
         for row in rows:
@@ -162,12 +164,12 @@ class Delivery:
         await outbox.record(tx, again + lost)
 
     async def _rest(self) -> None:
-        if self._store.wake.rung(OUTBOX):
-            return
-        async with self._store.reading() as tx:
-            due = await outbox.next_due(tx, self._adapters)
-            seconds = (due - tx.now).total_seconds() if due and len(self._tasks) < BATCH else self._poll
-        await self._store.wake.wait(OUTBOX, min(max(seconds, 0.005), self._poll))
+        await self._store.wake.wait(OUTBOX, self._pause)
+
+    async def _next(self, tx: Transaction) -> float:
+        """Seconds until the next row falls due; at most those of the safety net."""
+        due = await outbox.next_due(tx, self._adapters)
+        return min(max((due - tx.now).total_seconds(), 0.005), self._poll) if due else self._poll
 
     async def _renew(self) -> None:
         """Keep the leases of slow sends."""

@@ -64,6 +64,7 @@ class Turns:
         self._poll = poll_seconds
         self._tasks: dict[asyncio.Task[Outcome], Work] = {}
         self._fences_moved = False
+        self._pause = 0.0
 
     async def run(self) -> None:
         """Work until cancelled; what was under way is then left to another process, or to the next start."""
@@ -71,8 +72,7 @@ class Turns:
         renewing = asyncio.create_task(self._renew(), name="turns-renew")
         try:
             while True:
-                with contextlib.suppress(Exception):
-                    await self._rest()
+                await self._rest()
                 try:
                     await self.step()
                 except Exception as error:
@@ -96,6 +96,7 @@ class Turns:
             await self._record(tx, done)
             claims = await turns.claim(tx, self._concurrency - len(self._tasks) + len(done), self._lease)
             works = await self._load(tx, claims)
+            self._pause = await self._next(tx)
         for task in done:
             del self._tasks[task]
         for work in works:
@@ -126,9 +127,8 @@ class Turns:
         """Write outcomes. One that was overtaken (lease lapsed, conversation changed hands) leaves no trace."""
         if not done:
             return
-        mine = await turns.owned(tx, [work.claim for work in done.values()])
-        people = await conversations.lock(tx, [claim.conversation_id for claim in mine])
-        results = [(work, _result(task)) for task, work in done.items() if work.claim in mine]
+        people = await conversations.lock(tx, [work.claim.conversation_id for work in done.values()])
+        results = [(work, _result(task)) for task, work in done.items() if _holds(work.claim, people)]
         ended = [(work, outcome) for work, outcome in results if outcome is not None]
         failed = [work for work, outcome in results if outcome is None]
 
@@ -169,12 +169,14 @@ class Turns:
 
     async def _rest(self) -> None:
         """Wait until something finished, something new is due, or the safety net's time has come."""
-        if self._store.wake.rung(TURNS):
-            return
-        async with self._store.reading() as tx:
-            due = await turns.next_due(tx)
-            seconds = (due - tx.now).total_seconds() if due and len(self._tasks) < self._concurrency else self._poll
-        await self._store.wake.wait(TURNS, min(max(seconds, 0.005), self._poll))
+        await self._store.wake.wait(TURNS, self._pause)
+
+    async def _next(self, tx: Transaction) -> float:
+        """Seconds until something can be claimed; at most those of the safety net."""
+        due = await turns.next_due(tx)
+        if due is None or len(self._tasks) >= self._concurrency:
+            return self._poll
+        return min(max((due - tx.now).total_seconds(), 0.005), self._poll)
 
     async def _renew(self) -> None:
         """Keep the leases of slow answers."""
@@ -184,6 +186,12 @@ class Turns:
                 if claims := [work.claim for work in self._tasks.values()]:
                     async with self._store.transaction() as tx:
                         await turns.renew(tx, claims, self._lease)
+
+
+def _holds(claim: Claim, people: dict[int, Conversation]) -> bool:
+    """Whether a claim is still good: nobody took it over after its lease. `people` are locked."""
+    person = people.get(claim.conversation_id)
+    return person is not None and person.turn_owner == claim.owner
 
 
 def _result(task: asyncio.Task[Outcome]) -> Outcome | None:

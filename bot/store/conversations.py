@@ -37,6 +37,7 @@ class Conversation:
     blocked_at: datetime | None
     erase_at_close: bool
     note: bytes | None  # sealed: the last hand-back note
+    turn_owner: str | None  # whose claim of a turn holds; see `turns`
 
     def next_seq(self) -> int:
         """Count the transcript up by one."""
@@ -61,6 +62,7 @@ _COLUMNS = (
     person.c.blocked_at,
     person.c.erase_at_close,
     conversation.c.note,
+    conversation.c.turn_owner,
 )
 
 
@@ -80,17 +82,15 @@ def _joined() -> Any:
 async def find_or_create(tx: Transaction, addresses: Iterable[Address]) -> dict[Address, Conversation]:
     """The conversations at these addresses, locked until the transaction ends; new ones are made."""
     wanted = sorted({str(a) for a in addresses})
-    await _create_missing(tx, wanted)
     query = _joined().where(conversation.c.address.in_(wanted)).order_by(conversation.c.id)
-    rows = await tx.connection.execute(query.with_for_update(of=conversation))
-    return {c.address: c for c in map(_read, rows)}
+    found = [_read(row) for row in await tx.connection.execute(query.with_for_update(of=conversation))]
+    if missing := sorted(set(wanted) - {str(c.address) for c in found}):
+        await _create(tx, missing)
+        found = [_read(row) for row in await tx.connection.execute(query.with_for_update(of=conversation))]
+    return {c.address: c for c in found}
 
 
-async def _create_missing(tx: Transaction, wanted: Sequence[str]) -> None:
-    found = await tx.connection.scalars(select(conversation.c.address).where(conversation.c.address.in_(wanted)))
-    missing = sorted(set(wanted) - set(found))
-    if not missing:
-        return
+async def _create(tx: Transaction, missing: Sequence[str]) -> None:
     ids = (
         await tx.connection.scalars(
             insert(person).returning(person.c.id), [{"created_at": tx.now, "language": None} for _ in missing]

@@ -165,7 +165,7 @@ async def claim(
         .order_by(outbox.c.lane, outbox.c.id)
         .limit(limit)
     )
-    candidates = {row.id: row.conversation_id for row in found}
+    candidates: dict[int, int] = {row.id: row.conversation_id for row in found}
     if not candidates:
         return []
     # Conversations are locked before their rows, here as everywhere, so that no two transactions wait for each other;

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from bot.clock import Clock, system_clock
 from bot.store.cipher import Cipher
+from bot.store.sqlite import connect
 from bot.store.wake import Wake
 from config import ConfigError
 
@@ -77,10 +78,14 @@ class Store:
             self._listening = asyncio.create_task(self._listen(), name="store-listen")
 
     def _open_sqlite(self) -> None:
-        if self.url.database and self.url.database != ":memory:":
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        self._writer = create_async_engine(self.url, pool_size=1, max_overflow=0)
-        self._reader = create_async_engine(self.url, pool_size=4)
+        if not self.url.database or self.url.database == ":memory:":
+            raise ConfigError(
+                "database_url: SQLite needs a file, such as sqlite+aiosqlite:////var/lib/psyllm/psyllm.db"
+            )
+        path = self.url.database
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        self._writer = create_async_engine(self.url, pool_size=1, max_overflow=0, async_creator=lambda: connect(path))
+        self._reader = create_async_engine(self.url, pool_size=4, async_creator=lambda: connect(path))
         for engine, begin in ((self._writer, "BEGIN IMMEDIATE"), (self._reader, "BEGIN")):
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(engine.sync_engine, "begin", _beginner(begin))

@@ -57,18 +57,6 @@ async def claim(tx: Transaction, limit: int, lease: timedelta) -> list[Claim]:
     return [Claim(row.id, owner, row.turn_attempts) for row in rows]
 
 
-async def owned(tx: Transaction, claims: Sequence[Claim]) -> set[Claim]:
-    """Which of these claims still hold: nobody took them over after the lease. Locks their conversations."""
-    rows = await tx.connection.execute(
-        select(conversation.c.id, conversation.c.turn_owner)
-        .where(conversation.c.id.in_([c.conversation_id for c in claims]))
-        .order_by(conversation.c.id)
-        .with_for_update()
-    )
-    owners = {row.id: row.turn_owner for row in rows}
-    return {c for c in claims if owners.get(c.conversation_id) == c.owner}
-
-
 _RELEASE = update(conversation).where(
     conversation.c.id == bindparam("row_id"), conversation.c.turn_owner == bindparam("mine")
 )

@@ -40,13 +40,6 @@ class Wake:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def rung(self, channel: str) -> bool:
-        """Whether the channel rang since the last wait; if so, this counts as the wait."""
-        event = self._events[channel]
-        was_set = event.is_set()
-        event.clear()
-        return was_set
-
     async def wait(self, channel: str, timeout: float) -> bool:
         """Wait for a ring since the last wait, at most `timeout` seconds. True if it rang."""
         event = self._events[channel]

@@ -148,7 +148,8 @@ async def test_a_turn_is_claimed_once_until_its_lease_ends(store: Store) -> None
         (second,) = await turns.claim(tx, 10, LEASE)
         assert second.attempts == 1
     async with store.transaction() as tx:
-        assert await turns.owned(tx, [first, second]) == {second}
+        assert (await conversations.lock(tx, [person.id]))[person.id].turn_owner == second.owner
+        assert first.owner != second.owner
 
 
 async def open_handoff(store: Store, chat: str) -> handoffs.Handoff:
