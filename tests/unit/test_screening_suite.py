@@ -1,0 +1,85 @@
+"""The screener over texts of our own writing: it may not become worse than `tests/screening/suite/floor.json`.
+
+`python -m tests.screening.report` prints what it makes of each group, and with `--wrong GROUP` the cases it gets wrong.
+Once it has become better, raise the floor with `python -m tests.screening.report --write-floor` and commit the file.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from engine.screening import load_screener
+from tests.screening.cases import Case, load_cases
+from tests.screening.report import FLOOR, Judged, faults, judge, recalls
+
+CASES = load_cases()
+LANGUAGES = {"zh", "en", "ja", "ko", "es", "fr", "de", "pt", "ru", "ar", "hi", "vi", "id"}
+EXPLICIT = re.compile(
+    r"死|自[杀殺]|不想活|[轻輕]生|[遗遺][书書]|自[残殘]|割腕|[了結结][断斷]自己"
+    r"|\b(?:die|dying|dead|death|kill\w*|suicid\w*|overdos\w*|end (?:it all|my life))\b",
+    re.IGNORECASE,
+)
+
+
+@pytest.fixture(scope="module")
+def judged() -> list[Judged]:
+    return judge(load_screener(), CASES)
+
+
+def test_ids_and_texts_are_unique() -> None:
+    ids = Counter(case.id for case in CASES)
+    texts = Counter((case.text, case.context) for case in CASES)
+    assert [name for name, count in ids.items() if count > 1] == []
+    assert [text for text, count in texts.items() if count > 1] == []
+
+
+def test_cases_are_well_formed() -> None:
+    for case in CASES:
+        ranks = sorted(level.rank for level in case.levels)
+        assert case.text.strip(), case.id
+        assert case.language in LANGUAGES, case.id
+        assert case.tags, case.id
+        assert case.id.startswith(f"{case.group}-{case.language}-"), case.id
+        assert ranks in ([0], [1], [2], [3], [0, 1], [1, 2], [2, 3]), case.id  # reasonable people differ by one step
+        assert (case.category is None) == case.calm, case.id
+        assert bool(case.context) == (case.group == "context"), case.id
+
+
+@pytest.mark.parametrize(
+    ("least", "chosen"),
+    [
+        (1600, lambda case: True),
+        (900, lambda case: case.language == "zh"),
+        (900, lambda case: case.language == "en"),
+        (40, lambda case: case.language not in ("zh", "en")),
+        (350, lambda case: "indirect" in case.tags),
+        (250, lambda case: case.emergency),
+        (350, lambda case: case.calm and "near_miss" in case.tags),
+        (150, lambda case: case.group == "ordinary"),
+        (100, lambda case: case.group == "grief_fear"),
+        (80, lambda case: case.group == "context"),
+    ],
+)
+def test_there_are_enough_cases(least: int, chosen: Callable[[Case], bool]) -> None:
+    assert sum(map(chosen, CASES)) >= least
+
+
+def test_indirect_texts_hold_no_explicit_word() -> None:
+    assert [case.text for case in CASES if "indirect" in case.tags and EXPLICIT.search(case.text)] == []
+
+
+def test_as_much_danger_is_found_as_before(judged: list[Judged]) -> None:
+    floor = json.loads(FLOOR.read_text(encoding="utf-8"))["recall"]
+    found = recalls(judged)
+    assert found.keys() == floor.keys()
+    assert {name: (share, floor[name]) for name, share in found.items() if share < floor[name]} == {}
+
+
+def test_no_more_faults_than_before(judged: list[Judged]) -> None:
+    floor = json.loads(FLOOR.read_text(encoding="utf-8"))["faults"]
+    found = faults(judged)
+    assert found.keys() == floor.keys()
+    assert {name: (share, floor[name]) for name, share in found.items() if share > floor[name]} == {}
