@@ -1,7 +1,7 @@
 """What the screener makes of the suite, as a table by group: `python -m tests.screening.report`.
 
 `--tags` shows a table by tag instead, `--wrong GROUP` lists the cases of a group whose level is not accepted, and
-`--write-floor` keeps the figures in `suite/floor.json`, to which `tests/unit/test_screening_suite.py` holds the screener.
+`--write-floor` keeps the figures in `suite/floor.json`, which `tests/unit/test_screening_suite.py` compares with.
 """
 
 import argparse
