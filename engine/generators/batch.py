@@ -15,7 +15,9 @@ import torch
 from engine.generators.kv import Plan, Prefix, SlotCache
 from engine.generators.sampling import Draw, Sampling, sample
 
-PREFILL_TOKENS = 256  # of prompts, in one step
+PREFILL_TOKENS = 256  # of prompts, in a step that also serves running answers
+IDLE_PREFILL_TOKENS = 1024  # in a step that keeps nobody waiting
+LEAST_FILLED = 0.7  # of a piece; the rest is padding
 SHORTEST_PREFIX = 8  # tokens; a shorter one is not worth its copies
 
 
@@ -32,6 +34,11 @@ class Row:
 
     def __post_init__(self) -> None:
         self.prompt_length = len(self.tokens)
+
+    @property
+    def is_fed(self) -> bool:
+        """Whether all but the last token are in the cache, so that feeding it gives a new one."""
+        return self.length == len(self.tokens) - 1
 
     @property
     def written(self) -> list[int]:
@@ -97,11 +104,10 @@ class Batch:
         A stop token is not among the tokens of an answer; the row it ends is told with token -1.
         """
         self.feed_prompts()
-        waiting = [row.length == len(row.tokens) - 1 for row in self.rows]
-        logits = self.feed()
-        chosen = [index for index, is_waiting in enumerate(waiting) if is_waiting]
+        chosen = [index for index, row in enumerate(self.rows) if row.is_fed]
         if not chosen:
             return []
+        logits = self.feed()
         rows = [self.rows[index] for index in chosen]
         tokens = sample(logits[chosen], [Draw(row.sampling, row.rng, row.written) for row in rows])
         return [self._take(row, token) for row, token in zip(rows, tokens, strict=True)]
@@ -121,15 +127,20 @@ class Batch:
         return logits[:, -1]
 
     def feed_prompts(self) -> None:
-        """Feed a piece of the prompts that are not in the cache yet, all but their last tokens."""
-        behind = [index for index, row in enumerate(self.rows) if len(row.tokens) - row.length > 1][:PREFILL_TOKENS]
-        if not behind:
+        """Feed a piece of the prompts that are not in the cache yet, all but their last tokens.
+
+        The first row behind sets the size; only rows with about as much to feed join it, as padding costs like tokens.
+        """
+        left = {index: len(row.tokens) - 1 - row.length for index, row in enumerate(self.rows) if not row.is_fed}
+        if not left:
             return
-        size = max(1, PREFILL_TOKENS // len(behind))
-        pieces = [self.rows[index].tokens[:-1][self.rows[index].length :][:size] for index in behind]
+        budget = IDLE_PREFILL_TOKENS if len(left) == len(self.rows) else PREFILL_TOKENS
+        size = min(next(iter(left.values())), budget)
+        group = [index for index, tokens in left.items() if tokens >= LEAST_FILLED * size][: budget // size]
+        pieces = [self.rows[index].tokens[self.rows[index].length : -1][:size] for index in group]
         longest = max(map(len, pieces))
-        self._forward(behind, [piece + [0] * (longest - len(piece)) for piece in pieces])
-        for index, piece in zip(behind, pieces, strict=True):
+        self._forward(group, [piece + [0] * (longest - len(piece)) for piece in pieces])
+        for index, piece in zip(group, pieces, strict=True):
             self.rows[index].length += len(piece)
 
     def _forward(self, slots: list[int], tokens: list[list[int]]) -> torch.Tensor:

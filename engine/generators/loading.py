@@ -91,7 +91,7 @@ def check(loaded: Loaded) -> None:
         for prompt in prompts:
             batch.add(Row(list(prompt), 1, Sampling(temperature=0)))
         with torch.inference_mode():
-            while any(row.length < len(row.tokens) - 1 for row in batch.rows):
+            while not all(row.is_fed for row in batch.rows):
                 batch.feed_prompts()
             batched = batch.feed()
     except Exception as error:  # whatever an unusual architecture raises
