@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from config import Language, Script
+from config import Language, Script, Settings
 from config.settings import OpenAISettings, TransformersSettings
 from engine import Generator, GeneratorError, Piece, Request
+from engine.generators import make_generator
 from engine.generators.local import LocalGenerator
 from engine.generators.openai import OpenAIGenerator
 from engine.generators.sampling import Sampling
@@ -113,3 +114,12 @@ async def test_starting_twice_and_closing_twice_do_no_harm(generator: Generator)
     assert await answer(generator, "睡不着")
     await generator.close()
     await generator.close()
+
+
+def test_the_settings_name_the_generator(folder: Path) -> None:
+    assert make_generator(Settings()) is None
+    server = make_generator(Settings(generator="openai", openai=OpenAISettings(base_url="http://x/v1", model="m")))
+    assert isinstance(server, OpenAIGenerator)
+    local = make_generator(Settings(generator="transformers", transformers=TransformersSettings(model=str(folder))))
+    assert isinstance(local, LocalGenerator)
+    assert not (server.trusted or local.trusted)
