@@ -122,4 +122,4 @@ def test_the_settings_name_the_generator(folder: Path) -> None:
     assert isinstance(server, OpenAIGenerator)
     local = make_generator(Settings(generator="transformers", transformers=TransformersSettings(model=str(folder))))
     assert isinstance(local, LocalGenerator)
-    assert not (server.trusted or local.trusted)
+    assert not any(generator.trusted for generator in (server, local))
