@@ -173,8 +173,9 @@ class Turns:
 
     async def _next(self, tx: Transaction) -> float:
         """Seconds until something can be claimed; at most those of the safety net."""
-        due = await turns.next_due(tx)
-        if due is None or len(self._tasks) >= self._concurrency:
+        if len(self._tasks) >= self._concurrency:
+            return self._poll
+        if (due := await turns.next_due(tx)) is None:
             return self._poll
         return min(max((due - tx.now).total_seconds(), 0.005), self._poll)
 

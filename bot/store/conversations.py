@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, Select, bindparam, insert, select, update
 
 from adapters import Address
 from bot.store.schema import conversation, person
@@ -75,18 +75,25 @@ def _read(row: Row[Any]) -> Conversation:
     return Conversation(*values)
 
 
-def _joined() -> Any:
-    return select(*_COLUMNS).join(person, person.c.id == conversation.c.person_id)
+def _many(column: Any) -> Any:
+    """A condition on a column with the values given when the statement runs."""
+    return column.in_(bindparam("values", expanding=True))
+
+
+# Statements of the hot path are built once: building one costs as much as running it.
+_JOINED: Select[Any] = select(*_COLUMNS).join(person, person.c.id == conversation.c.person_id)
+_LOCK_AT = _JOINED.where(_many(conversation.c.address)).order_by(conversation.c.id).with_for_update(of=conversation)
+_LOCK = _JOINED.where(_many(conversation.c.id)).order_by(conversation.c.id).with_for_update(of=conversation)
+_FENCES = select(conversation.c.id, conversation.c.fence).where(_many(conversation.c.id))
 
 
 async def find_or_create(tx: Transaction, addresses: Iterable[Address]) -> dict[Address, Conversation]:
     """The conversations at these addresses, locked until the transaction ends; new ones are made."""
     wanted = sorted({str(a) for a in addresses})
-    query = _joined().where(conversation.c.address.in_(wanted)).order_by(conversation.c.id)
-    found = [_read(row) for row in await tx.connection.execute(query.with_for_update(of=conversation))]
+    found = [_read(row) for row in await tx.connection.execute(_LOCK_AT, {"values": wanted})]
     if missing := sorted(set(wanted) - {str(c.address) for c in found}):
         await _create(tx, missing)
-        found = [_read(row) for row in await tx.connection.execute(query.with_for_update(of=conversation))]
+        found = [_read(row) for row in await tx.connection.execute(_LOCK_AT, {"values": wanted})]
     return {c.address: c for c in found}
 
 
@@ -110,20 +117,19 @@ async def _create(tx: Transaction, missing: Sequence[str]) -> None:
 
 async def lock(tx: Transaction, ids: Iterable[int]) -> dict[int, Conversation]:
     """These conversations by id, locked until the transaction ends. Erased ones are missing."""
-    query = _joined().where(conversation.c.id.in_(sorted(set(ids)))).order_by(conversation.c.id)
-    rows = await tx.connection.execute(query.with_for_update(of=conversation))
+    rows = await tx.connection.execute(_LOCK, {"values": sorted(set(ids))})
     return {c.id: c for c in map(_read, rows)}
 
 
 async def get(tx: Transaction, id: int) -> Conversation | None:  # noqa: A002
     """One conversation as it stands, not locked."""
-    row = (await tx.connection.execute(_joined().where(conversation.c.id == id))).one_or_none()
+    row = (await tx.connection.execute(_JOINED.where(conversation.c.id == id))).one_or_none()
     return _read(row) if row else None
 
 
 async def at(tx: Transaction, address: Address) -> Conversation | None:
     """The conversation at an address, not locked."""
-    row = (await tx.connection.execute(_joined().where(conversation.c.address == str(address)))).one_or_none()
+    row = (await tx.connection.execute(_JOINED.where(conversation.c.address == str(address)))).one_or_none()
     return _read(row) if row else None
 
 
@@ -176,7 +182,5 @@ async def set_note(tx: Transaction, id: int, note: str) -> None:  # noqa: A002
 
 async def fences(tx: Transaction, ids: Iterable[int]) -> dict[int, int]:
     """The fences of conversations as they stand."""
-    rows = await tx.connection.execute(
-        select(conversation.c.id, conversation.c.fence).where(conversation.c.id.in_(list(ids)))
-    )
+    rows = await tx.connection.execute(_FENCES, {"values": list(ids)})
     return {row.id: row.fence for row in rows}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, insert, or_, select, update
+from sqlalchemy import Row, Select, and_, bindparam, insert, or_, select, update
 
 from adapters import Attachment, Kind
 from bot.store.schema import assessment, conversation, message
@@ -59,6 +59,33 @@ class New:
     buttons: tuple[tuple[tuple[str, str], ...], ...] = field(default=())
 
 
+# Statements of the hot path are built once: building one costs as much as running it.
+_ADD = insert(message).returning(message.c.id, sort_by_parameter_order=True)
+_ADD_ASSESSMENTS = insert(assessment)
+_KNOWN = select(message.c.key, message.c.id, message.c.seq).where(
+    message.c.key.in_(bindparam("values", expanding=True))
+)
+_OF = message.c.conversation_id.in_(bindparam("values", expanding=True))
+_PENDING = select(message).where(_OF, message.c.state == PENDING).order_by(message.c.id)
+_FINISH = update(message).where(message.c.id.in_(bindparam("values", expanding=True))).values(state=DONE)
+_SHOW = update(message).where(message.c.id == bindparam("row_id"))
+
+
+def _latest(unsent: bool) -> Select[Any]:
+    wanted = message.c.seq > conversation.c.last_seq - bindparam("count")
+    if unsent:
+        wanted = or_(wanted, and_(message.c.seq.is_(None), message.c.author != USER))
+    return (
+        select(message)
+        .join(conversation, conversation.c.id == message.c.conversation_id)
+        .where(_OF, wanted)
+        .order_by(message.c.conversation_id, message.c.seq.is_(None), message.c.seq, message.c.id)
+    )
+
+
+_LATEST = {unsent: _latest(unsent) for unsent in (False, True)}
+
+
 def _seal(tx: Transaction, new: New) -> bytes:
     body: dict[str, Any] = {"text": new.text}
     if new.attachments:
@@ -110,8 +137,7 @@ async def add(tx: Transaction, new: Sequence[New]) -> list[int]:
         }
         for n in new
     ]
-    statement = insert(message).returning(message.c.id, sort_by_parameter_order=True)
-    return list(await tx.connection.scalars(statement, rows))
+    return list(await tx.connection.scalars(_ADD, rows))
 
 
 async def add_assessments(tx: Transaction, found: Iterable[tuple[int, Assessment]], source: str = "screen") -> None:
@@ -131,7 +157,7 @@ async def add_assessments(tx: Transaction, found: Iterable[tuple[int, Assessment
         for message_id, a in found
     ]
     if rows:
-        await tx.connection.execute(insert(assessment), rows)
+        await tx.connection.execute(_ADD_ASSESSMENTS, rows)
 
 
 async def assessments(tx: Transaction, message_ids: Iterable[int]) -> dict[int, Assessment]:
@@ -154,35 +180,20 @@ async def assessments(tx: Transaction, message_ids: Iterable[int]) -> dict[int, 
 
 async def known_keys(tx: Transaction, keys: Iterable[str]) -> dict[str, tuple[int, int | None]]:
     """Which of these platform updates are stored already: id and seq of each."""
-    rows = await tx.connection.execute(
-        select(message.c.key, message.c.id, message.c.seq).where(message.c.key.in_(list(keys)))
-    )
+    rows = await tx.connection.execute(_KNOWN, {"values": list(keys)})
     return {row.key: (row.id, row.seq) for row in rows}
 
 
 async def latest(tx: Transaction, conversation_ids: Sequence[int], count: int, unsent: bool) -> list[Stored]:
     """The last `count` messages of each conversation, oldest first; with `unsent` then those not on their way yet."""
-    wanted = message.c.seq > conversation.c.last_seq - count
-    if unsent:
-        wanted = or_(wanted, and_(message.c.seq.is_(None), message.c.author != USER))
-    query = (
-        select(message)
-        .join(conversation, conversation.c.id == message.c.conversation_id)
-        .where(conversation.c.id.in_(conversation_ids), wanted)
-        .order_by(message.c.conversation_id, message.c.seq.is_(None), message.c.seq, message.c.id)
-    )
-    return [_read(tx, row) for row in await tx.connection.execute(query)]
+    rows = await tx.connection.execute(_LATEST[unsent], {"values": conversation_ids, "count": count})
+    return [_read(tx, row) for row in rows]
 
 
 async def pending(tx: Transaction, conversation_ids: Iterable[int]) -> dict[int, list[Stored]]:
     """Messages that wait for their turn, oldest first."""
-    query = (
-        select(message)
-        .where(message.c.conversation_id.in_(list(conversation_ids)), message.c.state == PENDING)
-        .order_by(message.c.id)
-    )
     found: dict[int, list[Stored]] = {}
-    for row in await tx.connection.execute(query):
+    for row in await tx.connection.execute(_PENDING, {"values": list(conversation_ids)}):
         found.setdefault(row.conversation_id, []).append(_read(tx, row))
     return found
 
@@ -214,10 +225,7 @@ async def get(tx: Transaction, id: int) -> Stored | None:  # noqa: A002
 async def finish(tx: Transaction, ids: Iterable[int]) -> None:
     """Mark messages as handled."""
     if rows := list(ids):
-        await tx.connection.execute(update(message).where(message.c.id.in_(rows)).values(state=DONE))
-
-
-_SHOW = update(message).where(message.c.id == bindparam("row_id"))
+        await tx.connection.execute(_FINISH, {"values": rows})
 
 
 async def show(tx: Transaction, rows: Sequence[tuple[int, int]]) -> None:

@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Integer, Row, Select, and_, bindparam, exists, func, insert, or_, select, update
 
 from adapters import Address, Button, Copy, Reply
 from bot.store import conversations, messages
-from bot.store.schema import conversation, message, outbox
+from bot.store.schema import Instant, conversation, message, outbox
 from bot.store.store import Transaction
 from bot.store.wake import OUTBOX, page
 
@@ -129,8 +129,58 @@ async def add(tx: Transaction, outgoing: Sequence[Outgoing]) -> None:
         }
         for o in outgoing
     ]
-    await tx.connection.execute(insert(outbox), rows)
+    await tx.connection.execute(_ADD, rows)
     tx.ring(OUTBOX)
+
+
+def _candidates() -> Select[Any]:
+    """Rows that may leave: due or open, the first of their address, nothing of it under way."""
+    ahead = outbox.alias()
+    earlier = or_(ahead.c.lane < outbox.c.lane, and_(ahead.c.lane == outbox.c.lane, ahead.c.id < outbox.c.id))
+    blocked = exists().where(
+        ahead.c.address == outbox.c.address,
+        or_(ahead.c.state == "sending", and_(ahead.c.state == "waiting", earlier)),
+    )
+    held_but_open = and_(outbox.c.due_at.is_(None), outbox.c.address.in_(bindparam("open", expanding=True)))
+    return (
+        select(outbox.c.id, outbox.c.conversation_id)
+        .where(
+            outbox.c.state == "waiting",
+            or_(outbox.c.due_at <= bindparam("now", type_=Instant()), held_but_open),
+            outbox.c.platform.in_(bindparam("platforms", expanding=True)),
+            ~blocked,
+        )
+        .order_by(outbox.c.lane, outbox.c.id)
+        .limit(bindparam("most", type_=Integer()))
+    )
+
+
+# Statements of the hot path are built once: building one costs as much as running it.
+_IDS = outbox.c.id.in_(bindparam("ids", expanding=True))
+_CANDIDATES = _candidates()
+_STILL_WAITING = (
+    select(outbox)
+    .where(_IDS, outbox.c.state == "waiting")
+    .order_by(outbox.c.lane, outbox.c.id)
+    .with_for_update(skip_locked=True)
+)
+_TAKE = (
+    update(outbox)
+    .where(_IDS)
+    .values(
+        state="sending",
+        owner=bindparam("new_owner"),
+        lease_until=bindparam("until", type_=Instant()),
+        attempts=outbox.c.attempts + 1,
+    )
+)
+_ADD = insert(outbox)
+_SEEN = update(conversation).where(conversation.c.id == bindparam("row_id"))
+_NEXT = select(func.min(outbox.c.due_at)).where(
+    outbox.c.state == "waiting",
+    outbox.c.due_at > bindparam("now", type_=Instant()),
+    outbox.c.platform.in_(bindparam("platforms", expanding=True)),
+)
 
 
 async def claim(
@@ -141,53 +191,24 @@ async def claim(
     Rows whose fence was passed are dropped here: the sender checks, not only the writer. `open_now` holds addresses
     that can be written to although their rows are held.
     """
-    ahead = outbox.alias()
-    first = ~(
-        select(ahead.c.id)
-        .where(
-            ahead.c.address == outbox.c.address,
-            or_(
-                ahead.c.state == "sending",
-                and_(
-                    ahead.c.state == "waiting",
-                    or_(ahead.c.lane < outbox.c.lane, and_(ahead.c.lane == outbox.c.lane, ahead.c.id < outbox.c.id)),
-                ),
-            ),
-        )
-        .exists()
-    )
-    due = outbox.c.due_at <= tx.now
-    if open_now:
-        due = or_(due, and_(outbox.c.due_at.is_(None), outbox.c.address.in_(sorted(open_now))))
-    found = await tx.connection.execute(
-        select(outbox.c.id, outbox.c.conversation_id)
-        .where(outbox.c.state == "waiting", due, outbox.c.platform.in_(sorted(platforms)), first)
-        .order_by(outbox.c.lane, outbox.c.id)
-        .limit(limit)
-    )
-    candidates: dict[int, int] = {row.id: row.conversation_id for row in found}
+    values = {"now": tx.now, "platforms": sorted(platforms), "open": sorted(open_now), "most": limit}
+    candidates = {row.id: row.conversation_id for row in await tx.connection.execute(_CANDIDATES, values)}
     if not candidates:
         return []
     # Conversations are locked before their rows, here as everywhere, so that no two transactions wait for each other;
     # and a counsellor's claim, which raises the fence under the same lock, is seen here or comes after this commit.
     held = await conversations.lock(tx, candidates.values())
     candidates |= await _followers(tx, candidates, open_now)
-    query = select(outbox).where(outbox.c.id.in_(candidates), outbox.c.state == "waiting")
-    rows = (
-        await tx.connection.execute(query.order_by(outbox.c.lane, outbox.c.id).with_for_update(skip_locked=True))
-    ).all()
+    rows = (await tx.connection.execute(_STILL_WAITING, {"ids": list(candidates)})).all()
     stale = [row for row in rows if row.fence is not None and row.fence != held[row.conversation_id].fence]
-    await drop(tx, [row.id for row in stale], "the conversation changed hands")
     taken = [row for row in rows if row not in stale]
-    await _show(tx, taken, held)
-    if taken:
-        await tx.connection.execute(
-            update(outbox)
-            .where(outbox.c.id.in_([row.id for row in taken]))
-            .values(state="sending", owner=owner, lease_until=tx.now + lease, attempts=outbox.c.attempts + 1)
-        )
     if stale:
+        await drop(tx, [row.id for row in stale], "the conversation changed hands")
         tx.ring(OUTBOX)
+    if taken:
+        await _show(tx, taken, held)
+        ids = [row.id for row in taken]
+        await tx.connection.execute(_TAKE, {"ids": ids, "new_owner": owner, "until": tx.now + lease})
     return [_read(tx, row) for row in taken]
 
 
@@ -216,7 +237,8 @@ async def _show(tx: Transaction, rows: Sequence[Row[Any]], held: Mapping[int, co
         await messages.show(tx, [(row.message_id, held[row.conversation_id].next_seq()) for row in fresh])
         for row in fresh:
             tx.ring(page(held[row.conversation_id].address))
-        await conversations.save(tx, {row.conversation_id: held[row.conversation_id] for row in fresh}.values())
+        seen = {row.conversation_id: held[row.conversation_id].last_seq for row in fresh}
+        await tx.connection.execute(_SEEN, [{"row_id": i, "last_seq": seq} for i, seq in seen.items()])
 
 
 def _read(tx: Transaction, row: Row[Any]) -> Claimed:
@@ -350,11 +372,7 @@ async def bot_is_sending(tx: Transaction, conversation_id: int) -> bool:
 
 async def next_due(tx: Transaction, platforms: Iterable[str]) -> datetime | None:
     """When the next waiting row falls due, however far away."""
-    value: datetime | None = await tx.connection.scalar(
-        select(func.min(outbox.c.due_at)).where(
-            outbox.c.state == "waiting", outbox.c.due_at > tx.now, outbox.c.platform.in_(sorted(platforms))
-        )
-    )
+    value: datetime | None = await tx.connection.scalar(_NEXT, {"now": tx.now, "platforms": sorted(platforms)})
     return value
 
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import Integer, bindparam, case, exists, func, or_, select, update
 
-from bot.store.schema import conversation, message
+from bot.store.schema import Instant, conversation, message
 from bot.store.store import Transaction
 
 MAX_ATTEMPTS = 5
@@ -30,63 +30,60 @@ class Claim:
     attempts: int
 
 
-async def claim(tx: Transaction, limit: int, lease: timedelta) -> list[Claim]:
-    """Take conversations that are due and not claimed, longest waiting first."""
-    owner = uuid.uuid4().hex
-    query = (
-        select(conversation.c.id, conversation.c.turn_attempts)
-        .where(
-            conversation.c.turn_due_at <= tx.now,
-            or_(conversation.c.turn_lease_until.is_(None), conversation.c.turn_lease_until < tx.now),
-        )
-        .order_by(conversation.c.turn_due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+_NOW = bindparam("now", type_=Instant())
+_IDS = conversation.c.id.in_(bindparam("ids", expanding=True))
+_OWNED = conversation.c.turn_owner.in_(bindparam("owners", expanding=True))
+_DUE = (
+    select(conversation.c.id)
+    .where(
+        conversation.c.turn_due_at <= _NOW,
+        or_(conversation.c.turn_lease_until.is_(None), conversation.c.turn_lease_until < _NOW),
     )
-    rows = (await tx.connection.execute(query)).all()
-    if rows:
-        await tx.connection.execute(
-            update(conversation)
-            .where(conversation.c.id.in_([row.id for row in rows]))
-            .values(
-                turn_owner=owner,
-                turn_lease_until=tx.now + lease,
-                turn_attempts=conversation.c.turn_attempts + 1,
-            )
-        )
-    return [Claim(row.id, owner, row.turn_attempts) for row in rows]
-
-
-_RELEASE = update(conversation).where(
-    conversation.c.id == bindparam("row_id"), conversation.c.turn_owner == bindparam("mine")
+    .order_by(conversation.c.turn_due_at)
+    .limit(bindparam("most", type_=Integer()))
+    .with_for_update(skip_locked=True)
+)
+_CLAIM = (
+    update(conversation)
+    .where(conversation.c.id.in_(_DUE.scalar_subquery()))
+    .values(
+        turn_owner=bindparam("owner"),
+        turn_lease_until=bindparam("until"),
+        turn_attempts=conversation.c.turn_attempts + 1,
+    )
+    .returning(conversation.c.id, conversation.c.turn_attempts)
+)
+_MORE = exists().where(message.c.conversation_id == conversation.c.id, message.c.state == "pending")
+_RELEASE = {
+    again: update(conversation)
+    .where(_IDS, _OWNED)
+    .values(
+        turn_owner=None,
+        turn_lease_until=None,
+        turn_due_at=case((_MORE, bindparam("due", type_=Instant())), else_=None),
+        turn_attempts=conversation.c.turn_attempts if again else 0,
+    )
+    for again in (False, True)
+}
+_NEXT = select(func.min(func.coalesce(conversation.c.turn_lease_until, conversation.c.turn_due_at))).where(
+    conversation.c.turn_due_at.is_not(None)
 )
 
 
+async def claim(tx: Transaction, limit: int, lease: timedelta) -> list[Claim]:
+    """Take conversations that are due and not claimed, longest waiting first."""
+    owner = uuid.uuid4().hex
+    values = {"now": tx.now, "most": limit, "owner": owner, "until": tx.now + lease}
+    rows = await tx.connection.execute(_CLAIM, values)
+    return [Claim(row.id, owner, row.turn_attempts - 1) for row in rows]
+
+
 async def release(tx: Transaction, claims: Sequence[Claim], again_at: datetime | None = None) -> None:
-    """Give claims back. Conversations with more pending messages are due again at once, or at `again_at`."""
-    if not claims:
-        return
-    claims = sorted(claims, key=lambda c: c.conversation_id)  # the order in which every transaction locks
-    ids = [c.conversation_id for c in claims]
-    more = set(
-        await tx.connection.scalars(
-            select(message.c.conversation_id).where(message.c.conversation_id.in_(ids), message.c.state == "pending")
-        )
-    )
-    await tx.connection.execute(
-        _RELEASE,
-        [
-            {
-                "row_id": c.conversation_id,
-                "mine": c.owner,
-                "turn_owner": None,
-                "turn_lease_until": None,
-                "turn_due_at": (again_at or tx.now) if c.conversation_id in more else None,
-                "turn_attempts": 0 if again_at is None else c.attempts + 1,
-            }
-            for c in claims
-        ],
-    )
+    """Give claims back. Conversations with more pending messages are due at once, or at `again_at` after a failure."""
+    if claims:
+        ids, owners = [c.conversation_id for c in claims], sorted({c.owner for c in claims})
+        values = {"ids": ids, "owners": owners, "due": again_at or tx.now}
+        await tx.connection.execute(_RELEASE[again_at is not None], values)
 
 
 async def renew(tx: Transaction, claims: Sequence[Claim], lease: timedelta) -> None:
@@ -95,7 +92,7 @@ async def renew(tx: Transaction, claims: Sequence[Claim], lease: timedelta) -> N
         update(conversation)
         .where(
             conversation.c.id.in_([c.conversation_id for c in claims]),
-            conversation.c.turn_owner.in_({c.owner for c in claims}),
+            conversation.c.turn_owner.in_(sorted({c.owner for c in claims})),
         )
         .values(turn_lease_until=tx.now + lease)
     )
@@ -103,6 +100,5 @@ async def renew(tx: Transaction, claims: Sequence[Claim], lease: timedelta) -> N
 
 async def next_due(tx: Transaction) -> datetime | None:
     """When the next conversation can be claimed: falls due or is given up by a dead process. May be in the past."""
-    query = select(func.min(func.coalesce(conversation.c.turn_lease_until, conversation.c.turn_due_at)))
-    value = await tx.connection.scalar(query.where(conversation.c.turn_due_at.is_not(None)))
+    value = await tx.connection.scalar(_NEXT)
     return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
