@@ -130,12 +130,7 @@ def build(
     speaker = Speaker({a.platform: a.capabilities for a in known})
     handoffs = Handoffs(desks, speaker, wording)
     desk = Desk(store, desks, speaker, wording, settings.handoff.lease_seconds)
-    responder = Responder(
-        generator or make_generator(settings),
-        LibraryGenerator(load_library()),
-        Guard(),
-        settings.turn.reply_timeout_seconds,
-    )
+    responder = make_responder(settings, generator)
     answers = Answers(
         store,
         responder,
@@ -170,6 +165,18 @@ def build(
             store, handoffs, settings.handoff.lease_seconds, settings.handoff.reassure_seconds, work.poll_seconds
         ),
         responder=responder,
+    )
+
+
+def make_responder(settings: Settings, generator: Generator | None = None) -> Responder:
+    """Who answers: the generator that the settings name (or this one), with the library and the guard behind it."""
+    library = load_library()
+    return Responder(
+        generator or make_generator(settings),
+        LibraryGenerator(library),
+        Guard(),
+        settings.turn.reply_timeout_seconds,
+        library.search,
     )
 
 

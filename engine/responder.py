@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
@@ -12,10 +12,12 @@ from prometheus_client import Counter
 
 from config import Language, load_texts
 from engine.guard import Guard
-from engine.types import Answer, Generator, GeneratorError, Piece, Request
+from engine.types import Answer, Generator, GeneratorError, Passage, Piece, Request
 
+Search = Callable[[str, Language, int], tuple[Passage, ...]]
 OnText = Callable[[str], Awaitable[None]]
 
+PASSAGES = 4  # given to a model
 LIBRARY_SECONDS = 5.0  # the library answers in milliseconds; more than this is a fault
 LONGEST_SENTENCE = 800  # characters; a longer one is a model running wild
 
@@ -53,12 +55,19 @@ class Responder:
     """
 
     def __init__(
-        self, generator: Generator | None, library: Generator, guard: Guard, timeout_seconds: float = 30.0
+        self,
+        generator: Generator | None,
+        library: Generator,
+        guard: Guard,
+        timeout_seconds: float = 30.0,
+        search: Search | None = None,
     ) -> None:
+        """`search` finds passages of the library for a model to ground its answer on."""
         self._model = generator
         self._library = library
         self._guard = guard
         self._timeout = timeout_seconds
+        self._search = search
         self._busy = {language: load_texts(language).get("busy") for language in Language}
         self._loading: asyncio.Task[None] | None = None
         self.status = Status(generator.name, "loading") if generator else Status(library.name, "ready")
@@ -102,7 +111,7 @@ class Responder:
         blocked: tuple[str, ...] = ()
         if self._model and self._may_draft(request):
             try:
-                return await self._draft(self._model, request, on_text, self._timeout)
+                return await self._draft(self._model, self._grounded(request), on_text, self._timeout)
             except _Blocked as stop:
                 blocked = stop.rules
                 for rule in blocked:
@@ -115,6 +124,13 @@ class Responder:
             except Exception as error:  # whatever a model or its library may raise, the user gets an answer
                 self._record_fallback("fault", detail=type(error).__name__)
         return await self._reviewed(request, on_text, blocked)
+
+    def _grounded(self, request: Request) -> Request:
+        """The request with passages of the library that fit it and may be used at its level."""
+        if self._search is None or request.passages:
+            return request
+        found = self._search(request.text, request.language, PASSAGES)
+        return replace(request, passages=tuple(p for p in found if p.level >= request.level))
 
     def _may_draft(self, request: Request) -> bool:
         """From URGENT upwards only reviewed texts speak."""

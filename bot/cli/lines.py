@@ -41,15 +41,11 @@ def reply_lines(file: str) -> None:
 
 
 async def _reply_all(file: str) -> None:
-    from engine.generators import make_generator
-    from engine.guard import Guard
-    from engine.library import LibraryGenerator, load_library
-    from engine.responder import Responder
+    from bot.app import make_responder
 
     settings = load_settings()
     screener = load_screener()
-    library = LibraryGenerator(load_library())
-    responder = Responder(make_generator(settings), library, Guard(), settings.turn.reply_timeout_seconds)
+    responder = make_responder(settings)
     await responder.start()
     await responder.loaded()
     try:

@@ -74,7 +74,7 @@ def doctor() -> None:
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="pipeline")],
+    name: Annotated[str, typer.Argument(help="pipeline or generation")],
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Measure, and print ratios side by side."""
