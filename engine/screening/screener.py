@@ -77,14 +77,23 @@ class RuleScreener:
         return Assessment(level, category, _SCORES[level], evidence, self.version, About.SELF)
 
 
+def _beside(finding: Finding, elsewhere: int, earlier: Level) -> Level:
+    """A finding's level beside others of rank `elsewhere`, or after distress: "the pills are here" is urgent then."""
+    if finding.rule.together <= finding.level:
+        return finding.level
+    if elsewhere >= Level.URGENT.rank:
+        return finding.rule.together
+    return max(finding.level, Level.URGENT) if earlier >= Level.ELEVATED else finding.level
+
+
 def _together(findings: list[Finding], earlier: Level) -> list[Finding]:
     """Findings at the level they have beside danger elsewhere: in another finding, or in an earlier turn."""
     ranks = [finding.level.rank for finding in findings]
     raised = []
     for place, finding in enumerate(findings):
         elsewhere = max([earlier.rank, *ranks[:place], *ranks[place + 1 :]])
-        if finding.rule.together > finding.level and elsewhere >= Level.URGENT.rank:
-            finding = Finding(finding.rule, finding.start, finding.end, finding.rule.together, finding.about)
+        if (level := _beside(finding, elsewhere, earlier)) is not finding.level:
+            finding = Finding(finding.rule, finding.start, finding.end, level, finding.about)
         if finding.level is not Level.NONE:
             raised.append(finding)
     return raised

