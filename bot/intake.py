@@ -121,10 +121,9 @@ class Intake:
         arrival = _Arrival(message, person, assessment, person.next_seq(), PENDING)
         if message.edits and person.holder != conversations.HUMAN:
             arrival.state = DONE  # screened, and not answered a second time
-        if arrival.state is PENDING and person.turn_due_at is None:
-            person.turn_due_at = tx.now + (self._gather if message.kind is Kind.TEXT else timedelta())
-        if message.kind is not Kind.TEXT and arrival.state is PENDING:
-            person.turn_due_at = tx.now
+        else:
+            due = tx.now + self._gather if message.kind is Kind.TEXT else tx.now
+            person.turn_due_at = min(person.turn_due_at or due, due)
         person.last_in_at = tx.now
         if assessment:
             person.level = assessment.level
