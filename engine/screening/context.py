@@ -91,8 +91,8 @@ def _required(pattern: Pattern | None) -> Pattern:
 
 
 def climbed(levels: Sequence[Level]) -> bool:
-    """Whether danger builds up: of the last ten texts, the one judged now included, at least five are elevated or worse,
-    the last one among them, and the later half holds as many as the earlier one."""
+    """Whether danger builds up: of the last ten texts, the one judged now included, at least five are elevated or
+    worse, the last one among them, and the later half holds as many as the earlier one."""
     recent = [level.rank >= Level.ELEVATED.rank for level in levels[-10:]]
     half = len(recent) // 2
     return len(recent) >= 5 and recent[-1] and sum(recent) >= 5 and sum(recent[half:]) >= sum(recent[:half])

@@ -1,8 +1,9 @@
 """Brings a text into one spelling, and remembers where every character came from.
 
-Full width, case, traditional characters, zero-width and bidirectional marks, spaced-out words (想 死, s.u.i.c.i.d.e), repeated
-letters, digits for letters (su1cide) and the respellings of `rules/spelling.toml` (自鲨, unalive) all end in the plain form that
-the rules and the model know. Everything here runs in time linear in the text and accepts any `str`, lone surrogates included.
+Full width, case, traditional characters, zero-width and bidirectional marks, spaced-out words (想 死, s.u.i.c.i.d.e),
+repeated letters, digits for letters (su1cide) and the respellings of `rules/spelling.toml` (自鲨, unalive) all end in
+the plain form that the rules and the model know. Everything here runs in time linear in the text and accepts any
+`str`, lone surrogates included.
 """
 
 import re
@@ -12,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from engine.screening.anchors import AnchorIndex
 
 _HERE = Path(__file__).parent
 _GONE = "\ufeff"  # stands for a character that shows nothing, until `_tidy` removes it
@@ -41,7 +44,7 @@ def normalise(text: str) -> Normalised:
         result = _expand(text)
     for pattern, replace in _passes():
         result = _rewrite(result, pattern, replace)
-    return result
+    return _spelling().rewrite(result)
 
 
 class _Table(dict[int, str]):
@@ -142,7 +145,6 @@ def _passes() -> tuple[tuple[re.Pattern[str], _Replace], ...]:
     """The rewriting steps, in order."""
     leading = "我想去要好自跳割吞烧"
     symbols = r"[*·_~/|+^=\-•]"
-    spelling, words = _spelling()
     return (
         (re.compile(rf"{_GONE}+|(?<=[a-z])'(?=[a-z])"), _nothing),
         (re.compile(r"([^\W\d_])\1{2,}"), _once),
@@ -153,20 +155,39 @@ def _passes() -> tuple[tuple[re.Pattern[str], _Replace], ...]:
         (re.compile(r"(?<![a-z])[a-z](?:[ .*_-][a-z](?![a-z])){2,}"), lambda m: re.sub("[ .*_-]", "", m[0])),
         (re.compile(r"(?<=[a-z])[013457@$!](?=[a-z])"), lambda m: m[0].translate(_LEET)),
         (re.compile(r"[ \t]{2,}"), lambda _: " "),
-        (spelling, lambda m: words[m[0]]),
     )
 
 
+class _Spelling:
+    """The respellings of `rules/spelling.toml`."""
+
+    def __init__(self) -> None:
+        table = tomllib.loads((_HERE / "rules" / "spelling.toml").read_text(encoding="utf-8"))
+        self._plain: dict[str, str] = {
+            spelling: plain for plain, spellings in table["words"].items() for spelling in spellings
+        }
+        self._not_before: dict[str, list[str]] = table["not_before"]
+        self._index = AnchorIndex(self._plain)
+        self._patterns: dict[str, re.Pattern[str]] = {}
+
+    def rewrite(self, source: Normalised) -> Normalised:
+        """Replace every respelling by its plain word, the longest first."""
+        for word in sorted(self._index.present(source.text), key=len, reverse=True):
+            source = _rewrite(source, self._pattern(word), self._replace)
+        return source
+
+    def _replace(self, match: re.Match[str]) -> str:
+        return self._plain[match[0]]
+
+    def _pattern(self, word: str) -> re.Pattern[str]:
+        if word not in self._patterns:
+            after = "".join(self._not_before.get(word, []))
+            edge = "[a-z0-9]" if word.isascii() else ""
+            source = (f"(?<!{edge})" if edge else "") + re.escape(word) + (f"(?!{edge})" if edge else "")
+            self._patterns[word] = re.compile(source + (f"(?![{after}])" if after else ""))
+        return self._patterns[word]
+
+
 @lru_cache
-def _spelling() -> tuple[re.Pattern[str], dict[str, str]]:
-    """The respellings of `rules/spelling.toml`: what to look for, and the plain word for each."""
-    table = tomllib.loads((_HERE / "rules" / "spelling.toml").read_text(encoding="utf-8"))
-    words: dict[str, str] = {}
-    parts = []
-    for plain, spellings in table["words"].items():
-        words.update(dict.fromkeys(spellings, plain))
-    for word in sorted(words, key=len, reverse=True):
-        after = "".join(table["not_before"].get(word, []))
-        part = re.escape(word) + (f"(?![{after}])" if after else "")
-        parts.append(rf"(?<![a-z0-9]){part}(?![a-z0-9])" if word.isascii() else part)
-    return re.compile("|".join(parts)), words
+def _spelling() -> _Spelling:
+    return _Spelling()

@@ -10,9 +10,9 @@
     ~            the rest of a Latin word: `suicid~`
     ^ $          the start and the end of the sentence
 
-There is no repetition, so a pattern matches in time bounded by its own length, whatever the text. Latin words match as whole
-words. From each pattern come its *anchors*, literals of which at least one stands in every text it matches: looking for
-those first is what makes hundreds of rules cost microseconds.
+There is no repetition, so a pattern matches in time bounded by its own length, whatever the text. Latin words match
+as whole words. From each pattern come its *anchors*, literals of which at least one stands in every text it matches:
+looking for those first is what makes hundreds of rules cost microseconds.
 """
 
 import re
@@ -197,5 +197,6 @@ def _join(nodes: list[_Node]) -> _Node:
 
 
 def _telling(anchors: frozenset[str]) -> tuple[int, int]:
-    """How much a set of anchors tells: the length of the shortest (a Chinese character counts as three), then how few."""
+    """How much a set of anchors tells: the length of the shortest (a Chinese character counts as three), then how
+    few."""
     return min(sum(3 if c > "\u2e80" else 1 for c in anchor) for anchor in anchors), -len(anchors)

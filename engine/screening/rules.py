@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.screening.anchors import AnchorIndex
 from engine.screening.patterns import Compiler, Pattern
 from engine.screening.scopes import Scope, Scopes
 from engine.screening.segments import Segment
 from engine.types import About, Category, Level
 
 RULES = Path(__file__).parent / "rules"
-_NOT_RULES = ("spelling.toml", "scopes.toml", "words.toml", "answers.toml")
+_NOT_RULES = ("concepts.toml", "spelling.toml", "scopes.toml", "words.toml", "answers.toml")
 
 
 class RuleError(ValueError):
@@ -25,9 +26,9 @@ class Rule:
     """One kind of sentence and what it means.
 
     `certain`: the learned model may not lower it. `together`: its level when danger stands elsewhere in the text or in
-    earlier turns ("I have the pills here"). `past`: its level when it is told of the past. `about`: who is in danger, None
-    where the sentence decides. `scopes`: what can take its meaning away. `inner`: a negation inside the match counts too ("he
-    never hits me").
+    earlier turns ("I have the pills here"). `past`: its level when it is told of the past. `about`: who is in danger,
+    None where the sentence decides. `scopes`: what can take its meaning away. `inner`: a negation inside the match
+    counts too ("he never hits me").
     """
 
     id: str
@@ -47,13 +48,19 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule that matched `[start, end)` of the normalised text, with its level there."""
+    """A rule that matched `[start, end)` of the normalised text, with its level there.
+
+    `withheld`: something around the match takes its meaning away (negation, fiction, an idiom); it says what calm
+    texts say.
+    """
 
     rule: Rule
     start: int
     end: int
     level: Level
     about: About
+    past: bool = False
+    withheld: bool = False
 
 
 class RuleSet:
@@ -67,10 +74,11 @@ class RuleSet:
             for pattern in rule.patterns:
                 for anchor in pattern.anchors:
                     self._by_anchor.setdefault(anchor, []).append((rule, pattern))
+        self._index = AnchorIndex(self._by_anchor)
 
     def find(self, text: str, segments: Iterable[Segment]) -> Iterator[Finding]:
-        """Every finding in a normalised text, sentence by sentence. Scopes are applied; what they take away is left out."""
-        present = [anchor for anchor in self._by_anchor if anchor in text]
+        """Every finding in a normalised text, sentence by sentence, those included that their scope withholds."""
+        present = self._index.present(text)
         if not present:
             return
         recovered: bool | None = None
@@ -84,25 +92,25 @@ class RuleSet:
             }
             for rule, pattern in candidates.values():
                 match = pattern.regex.search(sentence)
-                if match is None or (rule.unless is not None and rule.unless.regex.search(sentence)):
+                if match is None:
                     continue
                 if recovered is None:
                     recovered = self.scopes.recovered(text)
-                finding = self._in_scope(rule, segment, match, recovered)
-                if finding is not None:
-                    yield finding
+                yield self._in_scope(rule, segment, match, recovered)
 
-    def _in_scope(self, rule: Rule, segment: Segment, match: re.Match[str], recovered: bool) -> Finding | None:
-        start, end = match.span()
-        held = self.scopes.of(segment.text, start, end) & rule.scopes
-        if Scope.NEGATED in held or Scope.FRAMED in held:
-            return None
-        if rule.inner and self.scopes.negates(match[0]):
-            return None
+    def _in_scope(self, rule: Rule, segment: Segment, match: re.Match[str], recovered: bool) -> Finding:
+        sentence, (start, end) = segment.text, match.span()
+        held = self.scopes.of(sentence, start, end) & rule.scopes
+        about = rule.about or self.scopes.about(sentence, start, end)
+        place = (segment.start + start, segment.start + end)
+        if (
+            held & {Scope.NEGATED, Scope.FRAMED}
+            or (rule.unless is not None and rule.unless.regex.search(sentence))
+            or (rule.inner and self.scopes.negates(match[0]))
+        ):
+            return Finding(rule, *place, Level.NONE, about, withheld=True)
         past = Scope.PAST in held or (recovered and Scope.PAST in rule.scopes)
-        level = min(rule.level, rule.past) if past else rule.level
-        about = rule.about or self.scopes.about(segment.text, start, end)
-        return Finding(rule, segment.start + start, segment.start + end, level, about)
+        return Finding(rule, *place, min(rule.level, rule.past) if past else rule.level, about, past=past)
 
 
 def load_rules(folder: Path = RULES) -> RuleSet:

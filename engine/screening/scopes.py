@@ -1,6 +1,7 @@
 """What stands around a match and changes what it means: negation, time, who is meant, fiction, news, homework.
 
-The words are data (`rules/scopes.toml`); the grammar is here. Each function looks at one sentence, in normalised spelling.
+The words are data (`rules/scopes.toml`); the grammar is here. Each function looks at one sentence, in normalised
+spelling.
 """
 
 import re
@@ -73,14 +74,11 @@ class Scopes:
             return About.SELF
         if self._other_reflexive.search(inside):
             return About.OTHER
-        nearest = None
-        for nearest in self._subject.finditer(clause_before(sentence, start) + inside):
-            pass
+        clause = clause_before(sentence, start) + inside
+        nearest = _last(self._subject, clause)
         if nearest is None:
-            for nearest in self._subject.finditer(sentence[:start]):
-                pass
-            reported = self._reported.match(clause_before(sentence, start) + inside)
-            if nearest is None or reported is None:
+            nearest = _last(self._subject, sentence[:start])
+            if nearest is None or self._reported.match(clause) is None:
                 return About.SELF
         return About.OTHER if nearest["other"] else About.SELF
 
@@ -155,6 +153,13 @@ class Scopes:
     @cached_property
     def _reported(self) -> re.Pattern[str]:
         return _any(self.table["person"]["reported"])
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    last = None
+    for match in pattern.finditer(text):
+        last = match
+    return last
 
 
 def _any(words: list[str]) -> re.Pattern[str]:

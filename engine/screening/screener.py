@@ -2,60 +2,114 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from engine.screening.context import Answers, climbed
+from engine.screening.model import Model, Reading, Window, load_model
 from engine.screening.normalise import Normalised, normalise
 from engine.screening.rules import RULES, Finding, RuleSet, load_rules
 from engine.screening.segments import sentences
 from engine.types import About, Assessment, Category, Evidence, Level, Role, Turn
 
-_SCORES = {Level.NONE: 0.03, Level.ELEVATED: 0.3, Level.URGENT: 0.7, Level.EMERGENCY: 0.92}
+MODEL = Path(__file__).parent / "screener.model"
 _EVIDENCE_LIMIT = 8
 _TURNS = 10  # earlier turns that count
 _TURN_LIMIT = 1000  # of an earlier turn, only so many characters are read again
 _REMEMBERED = 4096  # earlier turns whose level is kept in memory
 _SHORT = 30  # texts up to this length may be one sentence sent in pieces
+_URGENT = 0.6  # the model calls nothing urgent below this probability, whatever its training chose
+_BARE_HAN, _BARE_LATIN = 5, 9  # letters
+_CERTAIN_SCORE = 0.9
+_CONTEXT_SCORES = {Level.URGENT: 0.75, Level.EMERGENCY: 0.93}
 
 
-class RuleScreener:
-    """Finds danger by rules and context. Implements `engine.types.Screener`."""
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one text says by itself."""
 
-    def __init__(self, rules: RuleSet, answers: Answers, version: str) -> None:
+    level: Level
+    category: Category | None
+    score: float
+    about: About
+    findings: tuple[Finding, ...]
+    spans: tuple[tuple[int, int, str], ...]  # in the normalised text, with the rule's name, most telling first
+
+
+class CombinedScreener:
+    """Finds danger by rules, the learned model, and context. Implements `engine.types.Screener`.
+
+    A rule raises what the model missed. The model raises what no rule knows, and lowers what a rule found that is not
+    marked certain where it reads the text as calm. Both show in the evidence, as `model` and `model:lowered`.
+    """
+
+    def __init__(self, rules: RuleSet, answers: Answers, model: Model, version: str) -> None:
         self.version = version
         self.rules = rules
+        self.model = model
         self._answers = answers
-        self._level = lru_cache(_REMEMBERED)(self._read_level)  # each turn is context of several later ones
+        self._earlier = lru_cache(_REMEMBERED)(self._read_earlier)  # each turn is context of several later ones
+        thresholds = model.header["thresholds"]
+        self._urgent = max(float(thresholds["urgent"]), _URGENT)  # danger from which the model calls a text urgent
+        self._keep = float(thresholds["keep"])  # danger under which it lowers a rule that is not certain
+        self._emergency = float(thresholds["emergency"])
 
     def assess(self, text: str, context: Sequence[Turn] = ()) -> Assessment:
         """Judge `text`; `context` holds earlier turns, oldest first. Never raises."""
         plain = normalise(text)
-        findings = self._find(plain)
-        earlier = [self._level(turn.text) for turn in context[-_TURNS:] if turn.role is Role.USER] if context else []
-        findings = _together(findings, max(earlier, default=Level.NONE))
-        best = self._combine(text, plain, findings)
-        return self._with_context(best, text, context, earlier) if context else best
+        earlier = [self._earlier(turn.text[:_TURN_LIMIT]) for turn in context[-_TURNS:] if turn.role is Role.USER]
+        own = self._judge(plain, max(earlier, default=Level.NONE))
+        result = Assessment(own.level, own.category, own.score, _evidence(text, plain, own), self.version, own.about)
+        return self._with_context(result, text, context, earlier) if context else result
 
-    def _find(self, plain: Normalised) -> list[Finding]:
-        return list(self.rules.find(plain.text, sentences(plain.text)))
+    def _read_earlier(self, text: str) -> Level:
+        return self._judge(normalise(text), Level.NONE).level
 
-    def _read_level(self, text: str) -> Level:
-        findings = self._find(normalise(text[:_TURN_LIMIT]))
-        return max((f.level for f in _together(findings, Level.NONE)), default=Level.NONE)
+    def _judge(self, plain: Normalised, earlier: Level) -> Judgement:
+        segments = sentences(plain.text)
+        raw = list(self.rules.find(plain.text, segments))
+        reading = self.model.read(plain.text, segments, raw)
+        active = [finding for finding in raw if not finding.withheld]
+        findings = sorted(_together(active, earlier), key=lambda f: (-f.level.rank, not f.rule.certain, f.start))
+        withheld = [finding for finding in raw if finding.withheld]
+        if not active and (withheld or _is_bare(plain.text)):
+            reading = _without(reading, withheld)
+        return self._combined(findings, reading, earlier)
 
-    def _combine(self, text: str, plain: Normalised, findings: list[Finding]) -> Assessment:
-        if not findings:
-            return Assessment(Level.NONE, None, _SCORES[Level.NONE], version=self.version)
-        findings = sorted(findings, key=lambda f: (-f.level.rank, not f.rule.certain, f.start))
-        worst = findings[0]
-        evidence = []
-        for finding in findings[:_EVIDENCE_LIMIT]:
-            start, end = plain.span(finding.start, finding.end)
-            evidence.append(Evidence(start, end, text[start:end], finding.rule.id))
-        others = sum(f.level.rank >= worst.level.rank for f in findings[1:6])
-        score = min(_SCORES[worst.level] + 0.01 * others + (0.03 if worst.rule.certain else 0.0), 0.99)
-        return Assessment(worst.level, worst.rule.category, score, tuple(evidence), self.version, worst.about)
+    def _combined(self, findings: list[Finding], reading: Reading, earlier: Level) -> Judgement:
+        by_model = self._model_level(reading)
+        by_rules = findings[0].level if findings else Level.NONE
+        spans = [(f.start, f.end, f.rule.id) for f in findings]
+        window = max(reading.windows, key=_window_danger)
+        telling = (window.start, window.end, "model")
+        certain = any(f.rule.certain and f.level.needs_human for f in findings)
+        # What a rule finds beside danger in earlier turns is no business of a model that sees one text.
+        depends = any(f.level > f.rule.level and f.level.needs_human and earlier >= Level.ELEVATED for f in findings)
+        score = reading.danger
+        if by_rules.needs_human and not (certain or depends) and reading.danger < self._keep:
+            lowered = max(Level.ELEVATED, by_model)
+            spans.append((window.start, window.end, "model:lowered"))
+            return Judgement(
+                lowered, findings[0].rule.category, score, findings[0].about, tuple(findings), tuple(spans)
+            )
+        level = max(by_rules, by_model)
+        if by_rules.needs_human:
+            score = max(score, _CERTAIN_SCORE if certain or depends else self._urgent)
+            category, about = findings[0].rule.category, findings[0].about
+        elif level.needs_human:
+            category, about = reading.category, reading.about
+        else:
+            category = findings[0].rule.category if findings else None
+            about = findings[0].about if findings else About.SELF
+        if by_model.needs_human and by_model > by_rules:
+            spans.insert(0, telling)
+        return Judgement(level, category, score, about, tuple(findings), tuple(spans))
+
+    def _model_level(self, reading: Reading) -> Level:
+        if reading.danger >= self._urgent:
+            return Level.EMERGENCY if reading.emergency >= self._emergency else Level.URGENT
+        return Level.ELEVATED if reading.distress >= 0.5 else Level.NONE
 
     def _with_context(
         self, own: Assessment, text: str, context: Sequence[Turn], earlier: Sequence[Level]
@@ -65,16 +119,51 @@ class RuleScreener:
             level, category, question = answer
             return self._raised(own, level, category, text, f"context:answer.{question}")
         if len(text) <= _SHORT and context[-1].role is Role.USER and len(context[-1].text) <= _SHORT:
-            joined = self._level(context[-1].text + text)
-            if joined.rank > max(own.level.rank, earlier[-1].rank):
-                return self._raised(own, joined, Category.SUICIDE, text, "context:continued")
+            joined = self._judge(normalise(f"{context[-1].text} {text}"), Level.NONE)
+            if joined.level.needs_human and joined.level.rank > max(own.level.rank, earlier[-1].rank):
+                return self._raised(own, joined.level, joined.category or Category.OTHER, text, "context:continued")
         if own.level is Level.ELEVATED and climbed([*earlier, own.level]):
             return self._raised(own, Level.URGENT, own.category or Category.OTHER, text, "context:climb")
         return own
 
     def _raised(self, own: Assessment, level: Level, category: Category, text: str, rule: str) -> Assessment:
         evidence = (Evidence(0, len(text), text, rule), *own.evidence)
-        return Assessment(level, category, _SCORES[level], evidence, self.version, About.SELF)
+        score = max(own.score, _CONTEXT_SCORES.get(level, own.score))
+        return Assessment(level, category, score, evidence, self.version, About.SELF)
+
+
+def _is_bare(text: str) -> bool:
+    """Whether a text is too short to be read without what came before: "yes", 有, 安全的. Rules and context read it."""
+    letters = [c for c in text if c.isalnum()]
+    return len(letters) < (_BARE_HAN if any(c > "\u2e80" for c in letters) else _BARE_LATIN)
+
+
+def _without(reading: Reading, withheld: Sequence[Finding]) -> Reading:
+    """The reading without the windows whose dangerous words a rule withheld: negated, quoted, played, told of others.
+
+    With nothing withheld (a bare text) no window is left.
+    """
+
+    def speaks(window: Window) -> bool:
+        return bool(withheld) and not any(f.start < window.end and window.start < f.end for f in withheld)
+
+    left = [window for window in reading.windows if speaks(window)]
+    danger = max((window.danger for window in left), default=0.0)
+    return replace(reading, danger=min(reading.danger, danger))
+
+
+def _window_danger(window: Window) -> tuple[float, int]:
+    """The most dangerous window, and of equals the shortest."""
+    return window.danger, window.start - window.end
+
+
+def _evidence(text: str, plain: Normalised, own: Judgement) -> tuple[Evidence, ...]:
+    """The spans of a judgement as quotations of the original text."""
+    found = []
+    for start, end, rule in own.spans[:_EVIDENCE_LIMIT]:
+        first, last = plain.span(start, end)
+        found.append(Evidence(first, last, text[first:last], rule))
+    return tuple(found)
 
 
 def _beside(finding: Finding, elsewhere: int, earlier: Level) -> Level:
@@ -88,20 +177,21 @@ def _beside(finding: Finding, elsewhere: int, earlier: Level) -> Level:
 
 def _together(findings: list[Finding], earlier: Level) -> list[Finding]:
     """Findings at the level they have beside danger elsewhere: in another finding, or in an earlier turn."""
-    ranks = [finding.level.rank for finding in findings]
+    ranks = sorted((finding.level.rank for finding in findings), reverse=True)
     raised = []
-    for place, finding in enumerate(findings):
-        elsewhere = max([earlier.rank, *ranks[:place], *ranks[place + 1 :]])
-        if (level := _beside(finding, elsewhere, earlier)) is not finding.level:
-            finding = Finding(finding.rule, finding.start, finding.end, level, finding.about)
-        if finding.level is not Level.NONE:
-            raised.append(finding)
+    for finding in findings:
+        others = ranks[1:] if ranks[0] == finding.level.rank else ranks
+        level = _beside(finding, max([earlier.rank, *others[:1]]), earlier)
+        if level is not Level.NONE:
+            raised.append(replace(finding, level=level))
     return raised
 
 
-def load_screener(folder: Path = RULES) -> RuleScreener:
-    """Read the rules and the model. Raises RuleError where a file is wrong."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.toml")):
+def load_screener(folder: Path = RULES, model: Path = MODEL) -> CombinedScreener:
+    """Read the rules and the model. Raises RuleError or ModelError where a file is missing or wrong."""
+    digest = hashlib.sha256(model.read_bytes() if model.exists() else b"")
+    for path in sorted(folder.glob("*.t*")):
         digest.update(path.read_bytes())
-    return RuleScreener(load_rules(folder), Answers(folder / "answers.toml"), digest.hexdigest()[:12])
+    return CombinedScreener(
+        load_rules(folder), Answers(folder / "answers.toml"), load_model(model), digest.hexdigest()[:12]
+    )
