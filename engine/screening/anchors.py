@@ -1,4 +1,4 @@
-"""Finds which of many literals stand in a text, without trying each of them."""
+"""Finds where any of many literals stand in a text, without trying each of them."""
 
 from collections.abc import Iterable
 
@@ -22,14 +22,18 @@ class AnchorIndex:
         self._used = np.zeros(1 << _SLOT_BITS, bool)
         self._used[list(self._by_slot)] = True
 
-    def present(self, text: str) -> list[str]:
-        """The literals that stand in `text`."""
+    def find(self, text: str) -> list[tuple[int, str]]:
+        """Every place where a literal stands in `text`, and the literal."""
         codes = _codes(text)
-        hits: set[int] = set()
+        found: list[tuple[int, str]] = []
         for length in _LENGTHS:
             slots = _slots(codes, length)
-            hits.update(slots[self._used[slots]].tolist())
-        return [anchor for slot in sorted(hits) for anchor in self._by_slot[slot] if anchor in text]
+            places = np.flatnonzero(self._used[slots])
+            for place, slot in zip(places.tolist(), slots[places].tolist(), strict=True):
+                for anchor in self._by_slot[slot]:
+                    if text.startswith(anchor, place):
+                        found.append((place, anchor))
+        return found
 
 
 def _codes(text: str) -> NDArray[np.uint32]:

@@ -7,12 +7,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from config import Language
 from engine.screening.corpora import Row
 from engine.types import Assessment, Level, Screener
 
+GROUPS = ("all", "file", "lang", "category", "source", "tag")
 _LEVELS = tuple(Level)
-_RATES = (0.005, 0.03, 0.05)
 _BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A row and what a screener made of it."""
+
+    row: Row
+    found: Assessment
+
+    @property
+    def alarm(self) -> bool:
+        """Whether the text was called urgent or worse."""
+        return self.found.level.needs_human
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the level is one of those that are right."""
+        return self.found.level in self.row.levels
 
 
 @dataclass
@@ -20,21 +39,25 @@ class Figures:
     """Figures of one group. Shares are 0..1, None where the group has no such texts.
 
     `danger` and `calm` count the rows whose label decides between urgent-or-worse and not; rows that leave it open
-    count in `texts`, `macro_f1`, `kappa` and `confusion` only, where any acceptable level is right.
+    count in `texts`, `accepted`, `macro_f1`, `kappa` and `confusion` only, where any acceptable level is right.
     """
 
     texts: int
     danger: int
     calm: int
+    accepted: float | None  # called an acceptable level
     recall: float | None  # of danger, called urgent or worse
     alarms: float | None  # of calm, called urgent or worse
     near_miss_alarms: float | None  # of calm rows tagged near_miss
     missed_emergencies: float | None  # of emergencies, called none or elevated
     auroc: float | None  # of the score, danger against calm
-    recall_at: dict[str, float] = field(default_factory=dict)  # at a rate of alarms
-    alarms_at_95: float | None = None  # alarms when 95 % of danger is found
-    macro_f1: float | None = None
-    kappa: float | None = None  # quadratically weighted
+    recall_at_0_5: float | None  # at a score that rings for 0.5 % of the calm texts
+    recall_at_1: float | None
+    recall_at_5: float | None
+    alarms_at_95: float | None  # at a score that finds 95 % of the danger
+    macro_f1: float | None
+    kappa: float | None  # quadratically weighted
+    calibration_error: float | None  # how far, on average, the score is from the share of danger at that score
     confusion: list[list[int]] = field(default_factory=list)  # rows: label, columns: called
     reliability: list[dict[str, float]] = field(default_factory=list)
 
@@ -43,54 +66,73 @@ class Figures:
         return asdict(self)
 
 
-def evaluate(rows: Sequence[Row], screener: Screener) -> dict[str, Figures]:
-    """Figures for `all`, and by language, source, category and tag (`lang:zh`, `tag:near_miss`, ...)."""
-    results = [screener.assess(row.text, row.context) for row in rows]
-    groups: dict[str, list[int]] = {"all": list(range(len(rows)))}
-    for place, row in enumerate(rows):
-        for name in _groups(row):
-            groups.setdefault(name, []).append(place)
-    return {
-        name: figures([rows[p] for p in places], [results[p] for p in places])
-        for name, places in sorted(groups.items())
-    }
+def evaluate(rows: Iterable[Row], screener: Screener) -> dict[str, Figures]:
+    """Judge every row; figures by group, see `grouped`."""
+    return by_group(judge(rows, screener))
+
+
+def judge(rows: Iterable[Row], screener: Screener) -> list[Judged]:
+    """Screen every row."""
+    return [Judged(row, screener.assess(row.text, row.context)) for row in rows]
+
+
+def by_group(judged: Sequence[Judged]) -> dict[str, Figures]:
+    """The figures of each group."""
+    return {name: figures(part) for name, part in grouped(judged).items()}
+
+
+def grouped(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
+    """`all`, then by file, language, category, source and tag (`file:near_miss`, `lang:zh`, ...), in that order."""
+    groups: dict[str, list[Judged]] = {"all": list(judged)}
+    for one in judged:
+        for name in _groups(one.row):
+            groups.setdefault(name, []).append(one)
+    return dict(sorted(groups.items(), key=lambda group: (GROUPS.index(group[0].split(":")[0]), group[0])))
 
 
 def _groups(row: Row) -> Iterable[str]:
-    yield f"lang:{row.lang}"
-    yield f"source:{row.source}"
+    yield f"file:{row.group}"
+    yield f"lang:{row.lang if row.lang in set(Language) else 'other'}"
     yield f"category:{row.category or 'none'}"
-    for tag in row.tags:
+    if row.source != row.group:
+        yield f"source:{row.source}"
+    for tag in dict.fromkeys(row.tags):
         yield f"tag:{tag}"
 
 
-def figures(rows: Sequence[Row], results: Sequence[Assessment]) -> Figures:
-    """The figures of one group of rows and what the screener made of them."""
-    scores = np.array([result.score for result in results])
-    called = np.array([result.level.needs_human for result in results], bool)
-    danger = np.array([row.danger is True for row in rows], bool)
-    calm = np.array([row.danger is False for row in rows], bool)
-    near = calm & np.array(["near_miss" in row.tags for row in rows], bool)
-    emergency = np.array([row.levels == {Level.EMERGENCY} for row in rows], bool)
-    confusion = _confusion(rows, results)
-    result = Figures(
-        texts=len(rows),
+def figures(judged: Sequence[Judged]) -> Figures:
+    """The figures of one group."""
+    scores = np.array([one.found.score for one in judged])
+    called = _mask(one.alarm for one in judged)
+    danger = _mask(one.row.dangerous for one in judged)
+    calm = _mask(one.row.calm for one in judged)
+    near = calm & _mask("near_miss" in one.row.tags for one in judged)
+    confusion = _confusion(judged)
+    reliability = _reliability(scores, danger, calm)
+    return Figures(
+        texts=len(judged),
         danger=int(danger.sum()),
         calm=int(calm.sum()),
+        accepted=_share(_mask(one.accepted for one in judged), np.ones(len(judged), bool)),
         recall=_share(called, danger),
         alarms=_share(called, calm),
         near_miss_alarms=_share(called, near),
-        missed_emergencies=_share(~called, emergency),
+        missed_emergencies=_share(~called, _mask(one.row.emergency for one in judged)),
         auroc=auroc(scores[danger], scores[calm]),
+        recall_at_0_5=recall_at(scores[danger], scores[calm], 0.005),
+        recall_at_1=recall_at(scores[danger], scores[calm], 0.01),
+        recall_at_5=recall_at(scores[danger], scores[calm], 0.05),
+        alarms_at_95=_alarms_at(scores[danger], scores[calm], 0.95),
         macro_f1=_macro_f1(confusion),
         kappa=_kappa(confusion),
+        calibration_error=_calibration_error(reliability) if danger.any() and calm.any() else None,
         confusion=confusion.tolist(),
-        reliability=_reliability(scores, danger, calm),
+        reliability=reliability,
     )
-    if danger.any() and calm.any():
-        result.recall_at = {f"{rate:g}": recall_at(scores[danger], scores[calm], rate) for rate in _RATES}
-        result.alarms_at_95 = float((scores[calm] >= np.quantile(scores[danger], 0.05)).mean())
-    return result
+
+
+def _mask(values: Iterable[bool]) -> NDArray[np.bool_]:
+    return np.array(list(values), bool)
 
 
 def _share(part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> float | None:
@@ -107,20 +149,29 @@ def auroc(danger: NDArray[np.float64], calm: NDArray[np.float64]) -> float | Non
     return float((below + upto).mean() / (2 * len(calm)))
 
 
-def recall_at(danger: NDArray[np.float64], calm: NDArray[np.float64], rate: float) -> float:
+def recall_at(danger: NDArray[np.float64], calm: NDArray[np.float64], rate: float) -> float | None:
     """The share of danger found by the lowest threshold that rings at no more than `rate` of the calm texts."""
+    if not len(danger) or not len(calm):
+        return None
     allowed = int(np.floor(rate * len(calm)))
     threshold = np.sort(calm)[::-1][allowed] if allowed < len(calm) else -np.inf
     return float((danger > threshold).mean())
 
 
-def _confusion(rows: Sequence[Row], results: Sequence[Assessment]) -> NDArray[np.int64]:
+def _alarms_at(danger: NDArray[np.float64], calm: NDArray[np.float64], recall: float) -> float | None:
+    """The share of calm texts at which a threshold rings that finds at least `recall` of the danger."""
+    if not len(danger) or not len(calm):
+        return None
+    return float((calm >= np.quantile(danger, 1 - recall, method="lower")).mean())
+
+
+def _confusion(judged: Sequence[Judged]) -> NDArray[np.int64]:
     """Label against call. Of several acceptable levels, the one nearest to the call counts as the label."""
     table = np.zeros((len(_LEVELS), len(_LEVELS)), np.int64)
-    for row, result in zip(rows, results, strict=True):
-        ranks = sorted(level.rank for level in row.levels)
-        label = min(ranks, key=lambda rank: abs(rank - result.level.rank))
-        table[label, result.level.rank] += 1
+    for one in judged:
+        called = one.found.level.rank
+        label = min(sorted(level.rank for level in one.row.levels), key=lambda rank: abs(rank - called))
+        table[label, called] += 1
     return table
 
 
@@ -153,3 +204,10 @@ def _reliability(
         for place in range(_BINS)
         if (inside := known & (bins == place)).any()
     ]
+
+
+def _calibration_error(reliability: Sequence[dict[str, float]]) -> float:
+    """The expected calibration error: Guo et al. (2017), On calibration of modern neural networks."""
+    total = sum(part["texts"] for part in reliability)
+    apart = sum(part["texts"] * abs(part["score"] - part["danger"]) for part in reliability)
+    return apart / total

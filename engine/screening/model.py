@@ -1,13 +1,14 @@
-"""The learned part of the screener: small enough for numpy, loaded without pickle.
+"""The learned part of the screener: a weight for every piece of a text, in numpy, loaded without pickle.
 
-Two readers see the same pieces of a text. The *bag* adds up a weight for every piece, every concept and pair of
-concepts close to each other, and every rule that matched. The *reader* gives each unit a vector, passes it through
-one convolution, and keeps the sum and the maximum over the text. Their level scores (logits) are added. A long text
-is also judged window by window, so that one sentence is not drowned by many.
+Every piece (see `features`) has a place in a table by its hash and adds its weights to the score of each level; so
+does every rule that matched. The sum over a text is divided by the square root of its length. A long text is also
+judged window by window, so that one sentence is not drowned by many. Because the model only adds, what spoke for
+danger can be shown.
 """
 
 import json
 import zipfile
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,20 +18,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.screening.features import pieces
+from engine.screening.features import LENGTHS, Hashes, pieces
 from engine.screening.rules import Finding
 from engine.screening.segments import Segment
 from engine.types import About, Category, Level
 
-FORMAT = 1
+FORMAT = 2
 LEVELS = tuple(Level)
 CATEGORIES = tuple(Category)
-OUTPUTS = len(LEVELS) + len(CATEGORIES) + 1  # levels, categories, about somebody else
-_SLOT_BITS = 21
+KINDS = len(CATEGORIES) + 1  # categories, and whether it is about somebody else
+LEVEL_BITS = 21  # of a hash: places in the table of levels
+KIND_BITS = 17  # and in the table of categories
 _CHUNK = 8192  # characters read at once
 _WINDOW = 48  # units; sentences are gathered into windows of at least half of it
 _WHOLE = 64  # units up to which a text is one window
-_NEAR = 14  # units between two concepts that count as a pair
+_DANGER = np.array([-0.5, -0.5, 0.5, 0.5], np.float32)
+# In a long text one stretch that reads as danger means less than the same words alone, and in a very long one almost
+# every calm text has such a stretch. Fitted on the long texts that training held back.
+_MIDDLE, _APART = 0.4, 2.0
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -38,18 +43,6 @@ Ints = NDArray[np.int64]
 
 class ModelError(ValueError):
     """A model file cannot be used. The message says why."""
-
-
-@dataclass(frozen=True)
-class Features:
-    """A text as numbers. `rows`: (units, COLUMNS), rows of the tables, 0 for unknown pieces. `concepts`: (units, 2).
-    `pairs`: rows of the concept table; `pair_at`: the unit of each. `rules`: one number per rule."""
-
-    rows: Ints
-    concepts: NDArray[np.uint8]
-    pairs: Ints
-    pair_at: Ints
-    starts: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +56,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the model makes of a text. `danger`: calibrated probability of urgent or worse; `emergency`: of emergency,
-    given danger; `distress`: of elevated, given no danger."""
+    """What the model makes of a text.
+
+    `danger`: calibrated probability of urgent or worse; `emergency`: of emergency, given danger; `distress`: of
+    elevated, given no danger. `telling`: the stretch of the normalised text that speaks for danger most.
+    """
 
     danger: float
     emergency: float
@@ -72,57 +68,7 @@ class Reading:
     category: Category
     about: About
     windows: tuple[Window, ...]
-
-
-class Vocabulary:
-    """Which row of the tables belongs to a piece. Rows count from 1."""
-
-    def __init__(self, known: NDArray[np.uint32]) -> None:
-        self._known = np.concatenate([np.zeros(1, np.uint32), known])
-        self._slots = np.zeros(1 << _SLOT_BITS, np.int32)
-        self._slots[slots(known)] = np.arange(1, len(known) + 1)
-
-    def rows(self, found: NDArray[np.uint32]) -> Ints:
-        """The row of every piece, 0 where it is unknown."""
-        rows = self._slots[slots(found)].astype(np.int64)
-        rows[self._known[rows] != found] = 0
-        return rows
-
-
-def slots(known: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """The slot of each piece. A vocabulary holds one piece per slot."""
-    return known >> np.uint32(32 - _SLOT_BITS)
-
-
-class Encoder:
-    """Turns normalised texts into Features; the same in training and in use."""
-
-    def __init__(self, known: NDArray[np.uint32], concepts: NDArray[np.uint8], pair_rows: NDArray[np.int32]) -> None:
-        self._vocabulary = Vocabulary(known)
-        self._concepts = concepts  # (rows, 2): the concepts of each piece
-        self._pair_rows = pair_rows  # (concepts + 1, concepts + 1): row of each pair; row 0 holds single concepts
-
-    def encode(self, text: str) -> Features:
-        """The features of one normalised text."""
-        found, starts = pieces(text)
-        rows = self._vocabulary.rows(found)
-        of_units = self._concepts[rows[:, :4]].reshape(len(rows), 8)  # 4 lengths of word, 2 concepts each
-        at, column = np.nonzero(of_units)
-        numbers = of_units[at, column].astype(np.int64)
-        return Features(rows, of_units, *self._near(numbers, at), starts)
-
-    def _near(self, numbers: Ints, at: Ints) -> tuple[Ints, Ints]:
-        """Single concepts, and pairs of different ones at most `_NEAR` units apart, as rows; and where each ends."""
-        found, places = [self._pair_rows[0, numbers]], [at]
-        for step in range(1, min(len(numbers), 12)):
-            left, right = numbers[:-step], numbers[step:]
-            near = (at[step:] - at[:-step] <= _NEAR) & (left != right)
-            if not near.any():
-                break
-            found.append(self._pair_rows[left[near], right[near]])
-            places.append(at[step:][near])
-        rows, where = np.concatenate(found).astype(np.int64), np.concatenate(places)
-        return rows[rows > 0], where[rows > 0]
+    telling: tuple[int, int]
 
 
 class Model:
@@ -130,114 +76,118 @@ class Model:
 
     def __init__(self, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         self.header = header
-        self.encoder = Encoder(arrays["known"], arrays["concepts"], arrays["pair_rows"])
-        self._bag = arrays["bag"]
-        self._bag_scale = arrays["bag_scale"].astype(np.float32)
-        self._pairs = arrays["pairs"].astype(np.float32)
-        self._rules = arrays["rules"].astype(np.float32)
+        self._levels = arrays["levels"]  # (2 ** LEVEL_BITS, levels), eight bits
+        self._level_scale = arrays["level_scale"].astype(np.float32)
+        self._kinds = arrays["kinds"]
+        self._kind_scale = arrays["kind_scale"].astype(np.float32)
+        self._rules = arrays["rules"].astype(np.float32)  # (rule features, levels + kinds)
         self._bias = arrays["bias"].astype(np.float32)
-        self._units = arrays["units"]
-        self._unit_scale = float(arrays["unit_scale"][0])
-        self._concept_vectors = arrays["concept_vectors"].astype(np.float32)
-        self._convolution = arrays["convolution"].astype(np.float32)  # (3 * width, hidden)
-        self._convolution_bias = arrays["convolution_bias"].astype(np.float32)
-        self._out = arrays["out"].astype(np.float32)  # (2 * hidden, levels)
         self._rule_number = {rule: number for number, rule in enumerate(header["rules"])}
         self._calibration = (np.array(header["calibration"]["logit"]), np.array(header["calibration"]["danger"]))
-        self._window_offset = float(header["window_offset"])
 
     def read(self, text: str, segments: Sequence[Segment], findings: Sequence[Finding]) -> Reading:
-        """Judge a normalised text."""
-        logits, bounds = self.logits(text, segments, findings)
-        danger = _danger(logits)
-        danger[1:] -= self._window_offset  # the first row is the whole text
-        worst = int(np.argmax(danger))
-        levels = _softmax(logits[worst, :4])
-        calibrated = np.interp(danger, *self._calibration)
-        windows = tuple(
-            Window(start, end, float(value)) for (start, end), value in zip(bounds, calibrated, strict=True)
-        )
+        """Judge a normalised text. One of more than 8,192 characters is read in chunks, of which the worst counts."""
+        chunks = self._chunks(text, segments, findings)
+        windows = np.interp(np.concatenate([chunk.danger for chunk in chunks]), *self._calibration)
+        spans = [span for chunk in chunks for span in chunk.spans]
+        worst = max(chunks, key=lambda chunk: chunk.odds)
+        levels = _softmax(worst.levels[worst.at])
+        kinds = self._kind_scores(worst)
         return Reading(
-            danger=float(calibrated[worst]),
+            danger=float(np.interp(worst.odds, *self._calibration)),
             emergency=float(levels[3] / (levels[2] + levels[3])),
             distress=float(levels[1] / (levels[0] + levels[1])),
-            category=CATEGORIES[int(np.argmax(logits[worst, 4:-1]))],
-            about=About.OTHER if logits[worst, -1] > 0 else About.SELF,
-            windows=windows,
+            category=CATEGORIES[int(np.argmax(kinds[:-1]))],
+            about=About.OTHER if kinds[-1] > 0 else About.SELF,
+            windows=tuple(Window(*span, float(value)) for span, value in zip(spans, windows, strict=True)),
+            telling=self._telling(worst),
         )
 
     def odds(self, text: str, segments: Sequence[Segment], findings: Sequence[Finding]) -> float:
-        """The log-odds of urgent or worse, not calibrated: of the whole text or its worst window."""
-        danger = _danger(self.logits(text, segments, findings)[0])
-        danger[1:] -= self._window_offset
-        return float(danger.max())
+        """The log-odds of urgent or worse, not calibrated."""
+        return max(chunk.odds for chunk in self._chunks(text, segments, findings))
 
-    def logits(
-        self, text: str, segments: Sequence[Segment], findings: Sequence[Finding]
-    ) -> tuple[Floats, list[tuple[int, int]]]:
-        """The outputs for the whole text (first row) and for each window of a long one, and where each starts and ends.
-
-        A text of more than 8,192 characters is read in chunks, of which the worst stands for the whole.
-        """
-        outputs, bounds = [], []
-        for start in range(0, max(len(text), 1), _CHUNK):
-            chunk = text[start : start + _CHUNK]
-            inside = [f for f in findings if start <= f.start < start + _CHUNK]
-            values, spans = self._chunk(chunk, [s.start - start for s in segments], inside, start)
-            outputs.append(values)
-            bounds += [(a + start, b + start) for a, b in spans]
-        return np.concatenate(outputs), bounds
-
-    def _chunk(
-        self, text: str, sentence_starts: Sequence[int], findings: Sequence[Finding], offset: int
-    ) -> tuple[Floats, list[tuple[int, int]]]:
-        features = self.encoder.encode(text)
-        count = len(features.rows)
-        if not count:
-            return self._bias[None] + self._rule_part(findings), [(0, len(text))]
-        windows = _windows(count, np.searchsorted(features.starts, np.array(sentence_starts, np.int64)))
-        begin, end = windows[:, 0], windows[:, 1]
-        spans = [
-            (int(features.starts[b]), int(features.starts[e]) if e < count else len(text)) for b, e in windows.tolist()
+    def _chunks(self, text: str, segments: Sequence[Segment], findings: Sequence[Finding]) -> "list[_Chunk]":
+        ordered = sorted(findings, key=lambda finding: finding.start)
+        return [
+            self._chunk(text, start, segments, [f for f in ordered if start <= f.start < start + _CHUNK])
+            for start in range(0, max(len(text), 1), _CHUNK)
         ]
-        values = self._bias + self._bag_part(features, begin, end)
-        values[:, :4] += self._reader_part(features, begin, end)
-        for row, (first, last) in enumerate(spans):
-            values[row] += self._rule_part([f for f in findings if first <= f.start - offset < last])
-        return values, spans
+
+    def _chunk(self, text: str, start: int, segments: Sequence[Segment], findings: Sequence[Finding]) -> "_Chunk":
+        part = text[start : start + _CHUNK]
+        found, starts = pieces(part)
+        count = len(starts)
+        windows = _windows(count, np.searchsorted(starts, np.array([s.start - start for s in segments], np.int64)))
+        begin, end = windows[:, 0], windows[:, 1]
+        edges = np.append(starts, len(part)) + start
+        spans = [(int(edges[b]) if b else start, int(edges[e])) for b, e in windows.tolist()]
+        places = [finding.start for finding in findings]
+        rules = np.stack([self._rule_part(findings[bisect_left(places, a) : bisect_left(places, b)]) for a, b in spans])
+        weights = self._levels.take(level_slots(found), axis=0)
+        summed = _sums(weights.sum(axis=0, dtype=np.int16), begin, end) * self._level_scale
+        levels = summed / np.sqrt(np.maximum(end - begin, 1))[:, None] + rules[:, : len(LEVELS)]
+        return _Chunk(found, edges, weights, windows, spans, rules, levels, level_odds(levels))
 
     def _rule_part(self, findings: Sequence[Finding]) -> Floats:
-        part: Floats = rule_features(findings, self._rule_number) @ self._rules
+        if not findings:
+            return self._bias
+        part: Floats = rule_features(findings, self._rule_number) @ self._rules + self._bias
         return part
 
-    def _bag_part(self, features: Features, begin: Ints, end: Ints) -> Floats:
-        pieces_sum = self._bag[features.rows].sum(axis=1, dtype=np.int32) * self._bag_scale
-        total = _sums(pieces_sum.astype(np.float32), begin, end) / np.sqrt(end - begin)[:, None]
-        if len(features.pairs):
-            order = np.argsort(features.pair_at, kind="stable")
-            at = features.pair_at[order]
-            first, last = np.searchsorted(at, begin), np.searchsorted(at, end)
-            near = _sums(self._pairs[features.pairs[order]], first, last)
-            total += near / np.sqrt(np.maximum(last - first, 1))[:, None]
-        summed: Floats = total.astype(np.float32)
-        return summed
-
-    def _reader_part(self, features: Features, begin: Ints, end: Ints) -> Floats:
-        rows = features.rows[:, READER_COLUMNS]
-        vectors = self._units[np.where(rows < len(self._units), rows, 0)].sum(axis=1, dtype=np.int32) * self._unit_scale
-        vectors = vectors.astype(np.float32)
-        at, column = np.nonzero(features.concepts)
-        np.add.at(vectors, at, self._concept_vectors[features.concepts[at, column]])
-        padded = np.concatenate([np.zeros_like(vectors[:1]), vectors, np.zeros_like(vectors[:1])])
-        around = np.concatenate([padded[:-2], padded[1:-1], padded[2:]], axis=1)
-        hidden = np.maximum(around @ self._convolution + self._convolution_bias, 0)
-        summed = _sums(hidden, begin, end) / np.sqrt(end - begin)[:, None]
-        highest = np.stack([hidden[b:e].max(axis=0) for b, e in zip(begin, end, strict=True)])
-        part: Floats = np.concatenate([summed, highest], axis=1) @ self._out
+    def _kind_scores(self, chunk: "_Chunk") -> Floats:
+        begin, end = chunk.windows[chunk.at]
+        summed = self._kinds.take(kind_slots(chunk.found[:, begin:end]), axis=0).sum(axis=(0, 1), dtype=np.int32)
+        part: Floats = summed * self._kind_scale / np.sqrt(max(end - begin, 1)) + chunk.rules[chunk.at, len(LEVELS) :]
         return part
 
+    def _telling(self, chunk: "_Chunk") -> tuple[int, int]:
+        """The stretch of the worst window whose pieces add most to danger."""
+        begin, end = chunk.windows[0] if len(chunk.windows) == 1 else chunk.windows[1 + np.argmax(chunk.danger[1:])]
+        towards = chunk.weights[:, begin:end] @ (self._level_scale * _DANGER)
+        by_unit = towards[[0, 4, 5]].sum(axis=0)
+        for column in (1, 2, 3):
+            length = LENGTHS[column]
+            for step in range(min(length, end - begin)):  # a piece speaks for every unit that it covers
+                by_unit[step:] += towards[column, : end - begin - step] / length
+        first, last = _heaviest(by_unit.tolist())
+        return int(chunk.edges[begin + first]), int(chunk.edges[begin + last])
 
-READER_COLUMNS = [0, 1, 6, 7]
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """What was read of one chunk; the first window is the whole of it."""
+
+    found: Hashes
+    edges: Ints
+    weights: NDArray[np.int8]  # (COLUMNS, units, levels)
+    windows: Ints
+    spans: list[tuple[int, int]]
+    rules: Floats
+    levels: Floats
+    danger: Floats
+
+    @property
+    def at(self) -> int:
+        """The worst window."""
+        return int(np.argmax(self.danger))
+
+    @property
+    def odds(self) -> float:
+        """The log-odds of urgent or worse: of a short text its own; of a long one between its own and its worst
+        window's."""
+        whole, worst = float(self.danger[0]), float(self.danger[1:].max(initial=-np.inf))
+        return whole if len(self.danger) == 1 else max((whole + worst) / 2 - _MIDDLE, worst - _APART)
+
+
+def level_slots(found: Hashes) -> NDArray[np.uint32]:
+    """The place of each piece in the table of levels; place 0 is empty."""
+    return found >> np.uint32(32 - LEVEL_BITS)
+
+
+def kind_slots(found: Hashes) -> NDArray[np.uint32]:
+    """The place of each piece in the table of categories; place 0 is empty."""
+    return found >> np.uint32(32 - KIND_BITS)
 
 
 def rule_features(findings: Sequence[Finding], number: dict[str, int]) -> Floats:
@@ -260,8 +210,16 @@ def rule_features(findings: Sequence[Finding], number: dict[str, int]) -> Floats
         if finding.past:
             vector[2 * len(number) + place] = 1
         worst = max(worst, finding.level.rank)
-    vector[4 * len(number) + worst] = 1
+    if worst:
+        vector[4 * len(number) + worst] = 1
     return vector
+
+
+def level_odds(levels: Floats) -> Floats:
+    """The log-odds of urgent or worse for each row of level scores."""
+    exact = levels.astype(np.float64)
+    odds: Floats = (np.logaddexp(exact[:, 2], exact[:, 3]) - np.logaddexp(exact[:, 0], exact[:, 1])).astype(np.float32)
+    return odds
 
 
 def _windows(count: int, sentence_starts: Ints) -> Ints:
@@ -281,21 +239,24 @@ def _windows(count: int, sentence_starts: Ints) -> Ints:
     return np.array(windows, np.int64)
 
 
-def _sums(values: Floats, begin: Ints, end: Ints) -> Floats:
+def _sums(values: NDArray[np.int16], begin: Ints, end: Ints) -> Floats:
     """The sum of `values[begin:end]` for each window."""
-    total = np.zeros((len(values) + 1, values.shape[1]), np.float64)
+    total = np.zeros((len(values) + 1, values.shape[1]), np.int64)
     np.cumsum(values, axis=0, out=total[1:])
     difference: Floats = (total[end] - total[begin]).astype(np.float32)
     return difference
 
 
-def _danger(logits: Floats) -> Floats:
-    """The log-odds of urgent or worse for each row of outputs."""
-    levels = logits[:, :4].astype(np.float64)
-    odds: Floats = (np.logaddexp(levels[:, 2], levels[:, 3]) - np.logaddexp(levels[:, 0], levels[:, 1])).astype(
-        np.float32
-    )
-    return odds
+def _heaviest(values: Sequence[float]) -> tuple[int, int]:
+    """Where the run with the largest sum begins and ends (Kadane's algorithm)."""
+    best, found, total, start = -np.inf, (0, len(values)), 0.0, 0
+    for place, value in enumerate(values):
+        if total <= 0:
+            total, start = 0.0, place
+        total += value
+        if total > best:
+            best, found = total, (start, place + 1)
+    return found
 
 
 def _softmax(values: Floats) -> Floats:

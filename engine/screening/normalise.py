@@ -172,7 +172,7 @@ class _Spelling:
 
     def rewrite(self, source: Normalised) -> Normalised:
         """Replace every respelling by its plain word, the longest first."""
-        for word in sorted(self._index.present(source.text), key=len, reverse=True):
+        for word in sorted({word for _, word in self._index.find(source.text)}, key=lambda word: (-len(word), word)):
             source = _rewrite(source, self._pattern(word), self._replace)
         return source
 

@@ -2,7 +2,8 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from engine.screening.segments import Segment
 from engine.types import About, Category, Level
 
 RULES = Path(__file__).parent / "rules"
-_NOT_RULES = ("concepts.toml", "spelling.toml", "scopes.toml", "words.toml", "answers.toml")
+_NOT_RULES = ("spelling.toml", "scopes.toml", "words.toml", "answers.toml")
 
 
 class RuleError(ValueError):
@@ -69,34 +70,39 @@ class RuleSet:
     def __init__(self, rules: Iterable[Rule], scopes: Scopes) -> None:
         self.rules = tuple(rules)
         self.scopes = scopes
-        self._by_anchor: dict[str, list[tuple[Rule, Pattern]]] = {}
-        for rule in self.rules:
-            for pattern in rule.patterns:
-                for anchor in pattern.anchors:
-                    self._by_anchor.setdefault(anchor, []).append((rule, pattern))
+        self._patterns = [(rule, pattern) for rule in self.rules for pattern in rule.patterns]
+        self._by_anchor: dict[str, set[int]] = {}  # the places in `_patterns`
+        for number, (_, pattern) in enumerate(self._patterns):
+            for anchor in pattern.anchors:
+                self._by_anchor.setdefault(anchor, set()).add(number)
         self._index = AnchorIndex(self._by_anchor)
 
-    def find(self, text: str, segments: Iterable[Segment]) -> Iterator[Finding]:
+    def find(self, text: str, segments: Sequence[Segment]) -> Iterator[Finding]:
         """Every finding in a normalised text, sentence by sentence, those included that their scope withholds."""
-        present = self._index.present(text)
-        if not present:
-            return
         recovered: bool | None = None
-        for segment in segments:
-            sentence = segment.text
-            candidates = {
-                id(pattern): (rule, pattern)
-                for anchor in present
-                if anchor in sentence
-                for rule, pattern in self._by_anchor[anchor]
-            }
-            for rule, pattern in candidates.values():
-                match = pattern.regex.search(sentence)
+        for segment, candidates in self._candidates(text, segments):
+            for rule, pattern in candidates:
+                match = pattern.regex.search(segment.text)
                 if match is None:
                     continue
                 if recovered is None:
                     recovered = self.scopes.recovered(text)
                 yield self._in_scope(rule, segment, match, recovered)
+
+    def _candidates(
+        self, text: str, segments: Sequence[Segment]
+    ) -> Iterator[tuple[Segment, list[tuple[Rule, Pattern]]]]:
+        """The segments in which an anchor stands, in order, each with the patterns worth trying."""
+        starts = [segment.start for segment in segments]
+        ends = [segment.start + len(segment.text) for segment in segments]
+        tried: dict[int, set[int]] = {}
+        for place, anchor in self._index.find(text):
+            number = bisect_right(starts, place) - 1
+            while number >= 0 and place + len(anchor) <= ends[number]:
+                tried.setdefault(number, set()).update(self._by_anchor[anchor])
+                number -= 1  # windows of a long sentence overlap
+        for number in sorted(tried):
+            yield segments[number], [self._patterns[pattern] for pattern in sorted(tried[number])]
 
     def _in_scope(self, rule: Rule, segment: Segment, match: re.Match[str], recovered: bool) -> Finding:
         sentence, (start, end) = segment.text, match.span()

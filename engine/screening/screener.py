@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from engine.language import other_language
 from engine.screening.context import Answers, climbed
-from engine.screening.model import Model, Reading, Window, load_model
+from engine.screening.model import Model, Reading, load_model
 from engine.screening.normalise import Normalised, normalise
 from engine.screening.rules import RULES, Finding, RuleSet, load_rules
-from engine.screening.segments import sentences
+from engine.screening.segments import Segment, sentences
 from engine.types import About, Assessment, Category, Evidence, Level, Role, Turn
 
 MODEL = Path(__file__).parent / "screener.model"
@@ -19,8 +20,8 @@ _TURNS = 10  # earlier turns that count
 _TURN_LIMIT = 1000  # of an earlier turn, only so many characters are read again
 _REMEMBERED = 4096  # earlier turns whose level is kept in memory
 _SHORT = 30  # texts up to this length may be one sentence sent in pieces
-_URGENT = 0.6  # the model calls nothing urgent below this probability, whatever its training chose
 _BARE_HAN, _BARE_LATIN = 5, 9  # letters
+_DENIED, _DOUBTFUL = 0.99, 0.75  # the probability that raises where words are denied, or few
 _CERTAIN_SCORE = 0.9
 _CONTEXT_SCORES = {Level.URGENT: 0.75, Level.EMERGENCY: 0.93}
 
@@ -51,7 +52,7 @@ class CombinedScreener:
         self._answers = answers
         self._earlier = lru_cache(_REMEMBERED)(self._read_earlier)  # each turn is context of several later ones
         thresholds = model.header["thresholds"]
-        self._urgent = max(float(thresholds["urgent"]), _URGENT)  # danger from which the model calls a text urgent
+        self._urgent = float(thresholds["urgent"])  # danger from which the model calls a text urgent
         self._keep = float(thresholds["keep"])  # danger under which it lowers a rule that is not certain
         self._emergency = float(thresholds["emergency"])
 
@@ -72,24 +73,26 @@ class CombinedScreener:
         reading = self.model.read(plain.text, segments, raw)
         active = [finding for finding in raw if not finding.withheld]
         findings = sorted(_together(active, earlier), key=lambda f: (-f.level.rank, not f.rule.certain, f.start))
-        withheld = [finding for finding in raw if finding.withheld]
-        if not active and (withheld or _is_bare(plain.text)):
-            reading = _without(reading, withheld)
-        return self._combined(findings, reading, earlier)
+        needed = _needed(plain.text, raw)
+        if not raw and self._urgent <= reading.danger < _DOUBTFUL and other_language(plain.text):
+            needed = _DOUBTFUL  # the model never learned that language
+        if needed > self._urgent:
+            reading = replace(reading, danger=reading.danger * self._urgent / needed)
+        return self._combined(findings, reading, earlier, segments)
 
-    def _combined(self, findings: list[Finding], reading: Reading, earlier: Level) -> Judgement:
+    def _combined(
+        self, findings: list[Finding], reading: Reading, earlier: Level, segments: Sequence[Segment]
+    ) -> Judgement:
         by_model = self._model_level(reading)
         by_rules = findings[0].level if findings else Level.NONE
         spans = [(f.start, f.end, f.rule.id) for f in findings]
-        window = max(reading.windows, key=_window_danger)
-        telling = (window.start, window.end, "model")
         certain = any(f.rule.certain and f.level.needs_human for f in findings)
         # What a rule finds beside danger in earlier turns is no business of a model that sees one text.
-        depends = any(f.level > f.rule.level and f.level.needs_human and earlier >= Level.ELEVATED for f in findings)
+        depends = earlier.needs_human and any(f.level > f.rule.level and f.level.needs_human for f in findings)
         score = reading.danger
-        if by_rules.needs_human and not (certain or depends) and reading.danger < self._keep:
+        if by_rules.needs_human and not (certain or depends) and self._is_calm(reading, findings, segments):
             lowered = max(Level.ELEVATED, by_model)
-            spans.append((window.start, window.end, "model:lowered"))
+            spans.append((*reading.telling, "model:lowered"))
             return Judgement(
                 lowered, findings[0].rule.category, score, findings[0].about, tuple(findings), tuple(spans)
             )
@@ -103,8 +106,21 @@ class CombinedScreener:
             category = findings[0].rule.category if findings else None
             about = findings[0].about if findings else About.SELF
         if by_model.needs_human and by_model > by_rules:
-            spans.insert(0, telling)
+            spans.insert(0, (*reading.telling, "model"))
         return Judgement(level, category, score, about, tuple(findings), tuple(spans))
+
+    def _is_calm(self, reading: Reading, findings: Sequence[Finding], segments: Sequence[Segment]) -> bool:
+        """Whether the model reads the text as calm, and also each sentence by itself in which a rule found danger: no
+        noise around an emergency may hide it."""
+        if reading.danger >= self._keep:
+            return False
+        for segment in segments:
+            inside = [f for f in findings if segment.start <= f.start < segment.start + len(segment.text)]
+            if any(f.level.needs_human for f in inside) and len(segments) > 1:
+                moved = [replace(f, start=f.start - segment.start, end=f.end - segment.start) for f in inside]
+                if self.model.read(segment.text, [Segment(0, segment.text)], moved).danger >= self._keep:
+                    return False
+        return True
 
     def _model_level(self, reading: Reading) -> Level:
         if reading.danger >= self._urgent:
@@ -114,10 +130,10 @@ class CombinedScreener:
     def _with_context(
         self, own: Assessment, text: str, context: Sequence[Turn], earlier: Sequence[Level]
     ) -> Assessment:
-        answer = self._answers.judge(text, context)
-        if answer is not None and answer[0].rank > own.level.rank:
-            level, category, question = answer
-            return self._raised(own, level, category, text, f"context:answer.{question}")
+        answer = self._answers.judge(text, context, max(earlier, default=Level.NONE))
+        if answer is not None and answer.level > own.level:
+            rule = f"context:answer.{answer.question.id}"
+            return self._raised(own, answer.level, answer.question.category, text, rule, answer.question.about)
         if len(text) <= _SHORT and context[-1].role is Role.USER and len(context[-1].text) <= _SHORT:
             joined = self._judge(normalise(f"{context[-1].text} {text}"), Level.NONE)
             if joined.level.needs_human and joined.level.rank > max(own.level.rank, earlier[-1].rank):
@@ -126,35 +142,26 @@ class CombinedScreener:
             return self._raised(own, Level.URGENT, own.category or Category.OTHER, text, "context:climb")
         return own
 
-    def _raised(self, own: Assessment, level: Level, category: Category, text: str, rule: str) -> Assessment:
+    def _raised(
+        self, own: Assessment, level: Level, category: Category, text: str, rule: str, about: About = About.SELF
+    ) -> Assessment:
         evidence = (Evidence(0, len(text), text, rule), *own.evidence)
         score = max(own.score, _CONTEXT_SCORES.get(level, own.score))
-        return Assessment(level, category, score, evidence, self.version, About.SELF)
+        return Assessment(level, category, score, evidence, self.version, about)
 
 
-def _is_bare(text: str) -> bool:
-    """Whether a text is too short to be read without what came before: "yes", 有, 安全的. Rules and context read it."""
+def _needed(text: str, findings: Sequence[Finding]) -> float:
+    """How sure the model must be at least: more where what speaks of danger is denied, quoted, invented or past, or
+    where there is too little of it to be read alone ("yes", 有, 安全的)."""
+    if findings and all(finding.withheld for finding in findings):
+        return _DENIED
+    if findings:
+        return _DOUBTFUL if all(finding.withheld or finding.past for finding in findings) else 0.0
+    if any(c > "\U0001efff" for c in text):
+        return 0.0  # pictures say what they say
     letters = [c for c in text if c.isalnum()]
-    return len(letters) < (_BARE_HAN if any(c > "\u2e80" for c in letters) else _BARE_LATIN)
-
-
-def _without(reading: Reading, withheld: Sequence[Finding]) -> Reading:
-    """The reading without the windows whose dangerous words a rule withheld: negated, quoted, played, told of others.
-
-    With nothing withheld (a bare text) no window is left.
-    """
-
-    def speaks(window: Window) -> bool:
-        return bool(withheld) and not any(f.start < window.end and window.start < f.end for f in withheld)
-
-    left = [window for window in reading.windows if speaks(window)]
-    danger = max((window.danger for window in left), default=0.0)
-    return replace(reading, danger=min(reading.danger, danger))
-
-
-def _window_danger(window: Window) -> tuple[float, int]:
-    """The most dangerous window, and of equals the shortest."""
-    return window.danger, window.start - window.end
+    bare = len(letters) < (_BARE_HAN if any(c > "\u2e80" for c in letters) else _BARE_LATIN)
+    return _DOUBTFUL if bare else 0.0
 
 
 def _evidence(text: str, plain: Normalised, own: Judgement) -> tuple[Evidence, ...]:

@@ -1,7 +1,8 @@
-"""The learned part: trained reproducibly, stored without pickle, read by numpy; and the figures that judge it."""
+"""The learned part: trained reproducibly, stored without pickle, read by numpy."""
 
 import io
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,25 +11,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.screening.calibration import isotonic
-from engine.screening.corpora import CorpusError, Row, read_rows
-from engine.screening.evaluate import auroc, evaluate, recall_at
+from engine.screening.corpora import Row
 from engine.screening.features import COLUMNS, pieces
-from engine.screening.model import ModelError, load_model
+from engine.screening.model import Model, ModelError, load_model
 from engine.screening.normalise import normalise
 from engine.screening.rules import RuleSet, load_rules
 from engine.screening.screener import MODEL
 from engine.screening.segments import sentences
 from engine.screening.train import Settings, train
-from engine.types import About, Assessment, Category, Level, Screener, Turn
+from engine.types import Category, Level
 
 DANGER = ["the river is calling tonight", "我把钥匙都还了", "nothing left for me here", "药数好了放在床头"]
 CALM = ["the river walk was lovely", "我把书还了", "nothing left in the fridge", "药店在路口"]
-SMALL = Settings(epochs=6, least=1, least_pairs=1, batch=8, augmented=0.2, threads=1)
+SMALL = Settings(epochs=6, batch=8, augmented=0.2)
 
 
 @pytest.fixture(scope="module")
 def rules() -> RuleSet:
     return load_rules()
+
+
+@cache
+def load_model_once() -> Model:
+    return load_model(MODEL)
 
 
 def rows(copies: int = 12) -> list[Row]:
@@ -56,6 +61,26 @@ def test_training_learns_and_gives_the_same_bytes_again(tmp_path: Path, rules: R
     assert said
     assert read(first, DANGER[0], rules) > 0.5 > read(first, CALM[0], rules)
     assert json.dumps(load_model(first).header["trained_on"]) == '{"own": 96}'
+
+
+def test_what_speaks_for_danger_is_pointed_at(tmp_path: Path, rules: RuleSet) -> None:
+    path = tmp_path / "small.model"
+    train(rows(), path, SMALL)
+    text = normalise("my sister called and the river is calling tonight while the fridge hums").text
+    start, end = load_model(path).read(text, sentences(text), []).telling
+    assert "calling" in text[start:end]
+    assert "sister" not in text[start:end]
+    assert "hums" not in text[start:end]
+
+
+@given(st.text(st.characters(exclude_categories=[]), max_size=400))
+def test_what_is_pointed_at_lies_in_the_text(rules: RuleSet, text: str) -> None:
+    plain = normalise(text).text
+    segments = sentences(plain)
+    reading = load_model_once().read(plain, segments, list(rules.find(plain, segments)))
+    assert 0 <= reading.telling[0] <= reading.telling[1] <= len(plain)
+    assert all(0 <= window.start <= window.end <= len(plain) for window in reading.windows)
+    assert 0 <= reading.danger <= 1
 
 
 def test_the_shipped_model_fits_the_rules_and_the_size(rules: RuleSet) -> None:
@@ -88,7 +113,7 @@ def test_a_missing_model_is_refused(tmp_path: Path) -> None:
 @given(st.text(st.characters(exclude_categories=[]), max_size=200))
 def test_every_text_has_pieces_unit_by_unit(text: str) -> None:
     found, starts = pieces(text)
-    assert found.shape == (len(starts), COLUMNS)
+    assert found.shape == (COLUMNS, len(starts))
     assert (np.diff(starts) > 0).all()
     assert found.tolist() == pieces(text)[0].tolist()
 
@@ -96,30 +121,13 @@ def test_every_text_has_pieces_unit_by_unit(text: str) -> None:
 def test_pieces_of_a_text_do_not_depend_on_what_stands_far_away() -> None:
     near, _ = pieces("我想活着 i am fine")
     far, _ = pieces("我想活着 i am fine, " + "other words " * 50)
-    assert near[:4].tolist() == far[:4].tolist()
+    assert near[:, :4].tolist() == far[:, :4].tolist()
 
 
 def test_a_word_of_any_length_is_one_unit() -> None:
     found, starts = pieces("a" * 10_000 + " b")
     assert starts.tolist() == [0, 10_001]
-    assert len(found) == 2
-
-
-@pytest.mark.parametrize(
-    ("danger", "calm", "area"), [([1, 2], [0, 0.5], 1.0), ([0], [1], 0.0), ([1], [1], 0.5), ([1, 3], [2, 0], 0.75)]
-)
-def test_auroc(danger: list[float], calm: list[float], area: float) -> None:
-    assert auroc(np.array(danger, float), np.array(calm, float)) == area
-
-
-def test_auroc_of_one_kind_is_unknown() -> None:
-    assert auroc(np.array([]), np.array([1.0])) is None
-
-
-def test_recall_at_a_rate_of_alarms() -> None:
-    calm = np.arange(100) / 100
-    assert recall_at(np.array([0.945, 0.96, 0.2]), calm, 0.05) == pytest.approx(2 / 3)
-    assert recall_at(np.array([0.945, 1.5, 0.2]), calm, 0.0) == pytest.approx(1 / 3)
+    assert found.shape[1] == 2
 
 
 @settings(deadline=None)
@@ -130,65 +138,3 @@ def test_calibration_keeps_the_order(pairs: list[tuple[float, bool]]) -> None:
     assert (np.diff(x) >= 0).all()
     assert (np.diff(y) >= 0).all()
     assert 0 <= y.min() <= y.max() <= 1
-
-
-class Fixed:
-    """A screener that says what a text says."""
-
-    version = "fixed"
-
-    def assess(self, text: str, context: tuple[Turn, ...] | list[Turn] | object = ()) -> Assessment:
-        level, score = text.split()
-        return Assessment(Level(level), None, float(score), (), self.version, About.SELF)
-
-
-def test_evaluation_counts_by_group() -> None:
-    screener: Screener = Fixed()
-    made = [
-        Row("urgent 0.9", "zh", frozenset({Level.URGENT}), Category.SUICIDE, source="s"),
-        Row("none 0.2", "zh", frozenset({Level.EMERGENCY}), Category.SUICIDE, source="s"),
-        Row("urgent 0.6", "en", frozenset({Level.NONE}), source="s", tags=("near_miss",)),
-        Row("elevated 0.1", "en", frozenset({Level.NONE, Level.ELEVATED}), source="t"),
-        Row("urgent 0.5", "en", frozenset({Level.ELEVATED, Level.URGENT}), source="t"),
-    ]
-    found = evaluate(made, screener)
-    whole = found["all"]
-    assert (whole.texts, whole.danger, whole.calm) == (5, 2, 2)
-    assert whole.recall == 0.5
-    assert whole.alarms == 0.5
-    assert whole.near_miss_alarms == 1.0
-    assert whole.missed_emergencies == 1.0
-    assert whole.auroc == 0.75
-    assert found["lang:zh"].alarms is None
-    assert found["source:t"].alarms == 0.0
-    assert found["tag:near_miss"].texts == 1
-    assert json.dumps(whole.as_dict())
-    assert np.array(whole.confusion).sum() == 5
-
-
-def test_labelled_texts_are_read_and_bad_lines_named(tmp_path: Path) -> None:
-    good = tmp_path / "good.jsonl"
-    good.write_text(
-        '{"text": "a", "level": "none", "lang": "en"}\n\n'
-        '{"text": "b", "levels": ["urgent", "emergency"], "categories": ["suicide"], "context": ["earlier"]}\n',
-        encoding="utf-8",
-    )
-    first, second = read_rows([good])
-    assert first.danger is False
-    assert second.danger is True
-    assert second.category is Category.SUICIDE
-    assert second.context[0].text == "earlier"
-    bad = tmp_path / "bad.jsonl"
-    for line in (
-        '{"text": "secret"}',
-        "[]",
-        '{"text": 3, "level": "none"}',
-        '{"text": "secret", "level": "dire"}',
-        "{",
-    ):
-        bad.write_text(f"\n{line}\n", encoding="utf-8")
-        with pytest.raises(CorpusError, match=r"bad\.jsonl, line 2") as caught:
-            read_rows([bad])
-        assert "secret" not in str(caught.value)
-    with pytest.raises(CorpusError):
-        read_rows([tmp_path / "missing.jsonl"])

@@ -1,20 +1,21 @@
 """The screener over texts of our own writing: it may not become worse than `tests/screening/suite/floor.json`.
 
-`python -m tests.screening.report` prints what it makes of each group, and with `--wrong GROUP` the cases it gets wrong.
-Once it has become better, raise the floor with `python -m tests.screening.report --write-floor` and commit the file.
+`psyllm evaluate screening tests/screening/suite/*.jsonl` prints what it makes of each group, and with
+`--wrong file:GROUP` the cases it gets wrong. Once it has become better, raise the floor with
+`--write-floor tests/screening/suite/floor.json` and commit the file.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable
-from importlib.resources import files
 
 import pytest
 
 from engine.screening import load_screener
-from tests.screening.cases import Case, load_cases
-from tests.screening.report import FLOOR, Judged, faults, judge, recalls
+from engine.screening.corpora import Row, corpus_files, read_rows
+from engine.screening.evaluate import evaluate
+from engine.screening.floor import fallen, read_floor
+from tests.screening.cases import FLOOR, load_cases
 
 CASES = load_cases()
 LANGUAGES = {"zh", "en", "ja", "ko", "es", "fr", "de", "pt", "ru", "ar", "hi", "vi", "id"}
@@ -23,11 +24,6 @@ EXPLICIT = re.compile(
     r"|\b(?:die|dying|dead|death|kill\w*|suicid\w*|overdos\w*|end (?:it all|my life))\b",
     re.IGNORECASE,
 )
-
-
-@pytest.fixture(scope="module")
-def judged() -> list[Judged]:
-    return judge(load_screener(), CASES)
 
 
 def test_ids_and_texts_are_unique() -> None:
@@ -41,9 +37,9 @@ def test_cases_are_well_formed() -> None:
     for case in CASES:
         ranks = sorted(level.rank for level in case.levels)
         assert case.text.strip(), case.id
-        assert case.language in LANGUAGES, case.id
+        assert case.lang in LANGUAGES, case.id
         assert case.tags, case.id
-        assert case.id.startswith(f"{case.group}-{case.language}-"), case.id
+        assert case.id.startswith(f"{case.group}-{case.lang}-"), case.id
         assert ranks in ([0], [1], [2], [3], [0, 1], [1, 2], [2, 3]), case.id  # reasonable people differ by one step
         assert (case.category is None) == case.calm, case.id
         assert bool(case.context) == (case.group == "context"), case.id
@@ -53,9 +49,9 @@ def test_cases_are_well_formed() -> None:
     ("least", "chosen"),
     [
         (2000, lambda case: True),
-        (900, lambda case: case.language == "zh"),
-        (900, lambda case: case.language == "en"),
-        (40, lambda case: case.language not in ("zh", "en")),
+        (900, lambda case: case.lang == "zh"),
+        (900, lambda case: case.lang == "en"),
+        (40, lambda case: case.lang not in ("zh", "en")),
         (350, lambda case: case.dangerous and "indirect" in case.tags),
         (300, lambda case: case.emergency),
         (350, lambda case: case.calm and "near_miss" in case.tags),
@@ -64,7 +60,7 @@ def test_cases_are_well_formed() -> None:
         (80, lambda case: case.group == "context"),
     ],
 )
-def test_there_are_enough_cases(least: int, chosen: Callable[[Case], bool]) -> None:
+def test_there_are_enough_cases(least: int, chosen: Callable[[Row], bool]) -> None:
     assert sum(map(chosen, CASES)) >= least
 
 
@@ -74,10 +70,7 @@ def test_indirect_texts_hold_no_explicit_word() -> None:
 
 def test_the_training_texts_do_not_hold_the_cases() -> None:
     """Set phrases that everybody writes are in both; more than those would make the suite an echo of the training."""
-    corpus = files("engine.screening").joinpath("corpus")
-    texts = [file.read_text("utf-8") for file in corpus.iterdir() if file.name.endswith(".jsonl")]
-    rows = [row for text in texts for row in text.splitlines()]
-    trained = {_letters(json.loads(row)["text"]) for row in rows}
+    trained = {_letters(row.text) for row in read_rows(corpus_files())}
     whole = [case for case in CASES if not case.context and len(_letters(case.text)) > 5]  # "yes" is nobody's own
     shared = [case.id for case in whole if _letters(case.text) in trained]
     assert len(trained) > 1000
@@ -89,15 +82,7 @@ def _letters(text: str) -> str:
     return re.sub(r"[^\w\U0001F000-\U0001FFFF]", "", text.lower())
 
 
-def test_as_much_danger_is_found_as_before(judged: list[Judged]) -> None:
-    floor = json.loads(FLOOR.read_text(encoding="utf-8"))["recall"]
-    found = recalls(judged)
-    assert found.keys() == floor.keys()
-    assert {name: (share, floor[name]) for name, share in found.items() if share < floor[name]} == {}
-
-
-def test_no_more_faults_than_before(judged: list[Judged]) -> None:
-    floor = json.loads(FLOOR.read_text(encoding="utf-8"))["faults"]
-    found = faults(judged)
-    assert found.keys() == floor.keys()
-    assert {name: (share, floor[name]) for name, share in found.items() if share > floor[name]} == {}
+def test_the_screener_is_no_worse_than_before() -> None:
+    floor = read_floor(FLOOR)
+    assert {"recall", "missed_emergencies", "near_miss_alarms", "macro_f1", "kappa"} <= floor["all"].keys()
+    assert fallen(floor, evaluate(CASES, load_screener())) == []
