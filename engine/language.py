@@ -10,11 +10,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from config import Language, Script
+from engine.other_languages import is_other, is_pinyin, name_language
 
 if TYPE_CHECKING:
     from opencc import OpenCC
 
-__all__ = ["detect", "to_script", "to_simplified"]
+__all__ = ["detect", "other_language", "to_script", "to_simplified"]
 
 Tongue = tuple[Language, Script]
 
@@ -58,20 +59,9 @@ _EN_TEXT = (
     "tell said there here now today again still even only"
 )
 _EN_WORDS = frozenset(_EN_TEXT.split())
-# Function words of Spanish, Portuguese, French, German, Italian, Dutch, Indonesian, Vietnamese, Turkish and Polish.
-_OTHER_TEXT = (
-    "que de la el los las un una por para con pero muy estoy soy mi yo tengo porque como esta este nada ella hola "
-    "gracias "
-    "eu nao não uma com mas muito estou meu minha voce você obrigado para isso "
-    "je suis ne pas les des et est dans mon ma mes avec pour une mais tres très bonjour merci moi vous nous "
-    "ich bin nicht und der das ist ein eine mir mich mit auf aber sehr habe mein danke wie zu "
-    "io sono non di che il per una mio mia anche ciao grazie molto "
-    "ik ben niet een het van en mijn dat maar heel heb "
-    "saya aku tidak yang dan ini itu dengan untuk sangat tidak sedih bisa "
-    "tôi không là và của rất một ben bir çok için ve ama değil jestem nie jest się na bardzo mam"
-)
-_OTHER_WORDS = frozenset(_OTHER_TEXT.split()) - _EN_WORDS
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_WORD = re.compile("[^\\W\\d_\u2e80-\U0010ffff]+(?:['’][^\\W\\d_\u2e80-\U0010ffff]+)*")
+_DRESSED = re.compile("[\uff21-\uff3a\uff41-\uff5a\U0001d400-\U0001d7ff]+")  # full-width and mathematical letters
+_NOT_JAPANESE = frozenset("你您们們她吗嗎呢吧很这這时说对过还个样电话让谁难觉东车见长问间门谢请妈爷岁为给嘅咗啲冇")
 _URL = re.compile(r"https?://\S+|www\.\S+|\S+@\S+\.\S+", re.IGNORECASE)
 
 
@@ -83,10 +73,10 @@ def detect(text: str, hint: str = "", previous: Tongue | None = None) -> Tongue 
     `previous` the language of the conversation so far; both only decide what the text leaves open. In a text that
     mixes languages the one that frames the sentence wins, so English words inside a Chinese sentence change nothing.
     """
-    sample = _URL.sub(" ", text[:_MAX_READ])
+    sample = _readable(text)
     han, kana, other = _count_scripts(sample)
-    words = [word.lower().replace("’", "").replace("'", "") for word in _WORD.findall(sample) if _is_latin(word[0])]
-    if kana > 1 and kana * 4 > han:
+    words = _latin_words(sample)
+    if kana > 1 and kana * 4 > han and (kana > han or not _NOT_JAPANESE.intersection(sample)):
         return None
     if other > han + 4 * len(words):
         return None
@@ -95,6 +85,17 @@ def detect(text: str, hint: str = "", previous: Tongue | None = None) -> Tongue 
     if words:
         return _latin(words, hint, previous)
     return None
+
+
+def other_language(text: str, previous: Tongue | None = None) -> str | None:
+    """The language of a text that the bot does not speak: its code, or `und` where the words do not tell which.
+
+    None where `detect` finds one that it does speak, and for what is in no language.
+    """
+    if detect(text, previous=previous) is not None:
+        return None
+    sample = _readable(text)
+    return name_language(sample, _latin_words(sample))
 
 
 def to_script(text: str, script: Script) -> str:
@@ -115,6 +116,16 @@ def _converter(way: str) -> "OpenCC":
     return OpenCC(way)
 
 
+def _readable(text: str) -> str:
+    """What is looked at: the beginning, in plain letters, without addresses."""
+    return _DRESSED.sub(lambda found: unicodedata.normalize("NFKC", found[0]), _URL.sub(" ", text[:_MAX_READ]))
+
+
+def _latin_words(text: str) -> list[str]:
+    """Words in Latin letters, in lower case and without apostrophes."""
+    return [word.lower().replace("’", "").replace("'", "") for word in _WORD.findall(text) if _is_latin(word[0])]
+
+
 def _count_scripts(text: str) -> tuple[int, int, int]:
     """How many characters are Han, kana, and letters of a script that is neither of them nor Latin."""
     han = kana = other = 0
@@ -125,7 +136,7 @@ def _count_scripts(text: str) -> tuple[int, int, int]:
             han += 1
         elif "\u3040" <= char <= "\u30ff":
             kana += char not in "のノ・ー"  # decoration in Chinese chat
-        elif char.isalpha() and not _is_latin(char):
+        elif char.isalpha() and not _is_latin(char) and not "\uff61" <= char <= "\uff9f":  # half-width kana: decoration
             other += 1
     return han, kana, other
 
@@ -156,11 +167,16 @@ def _han_script(text: str, hint: str, previous: Tongue | None) -> Script:
 
 def _latin(words: list[str], hint: str, previous: Tongue | None) -> Tongue | None:
     english = sum(word in _EN_WORDS for word in words)
-    foreign = sum(word in _OTHER_WORDS or any(char > "\u00bf" for char in word) for word in words)
+    pinyin = english * 3 <= len(words) and is_pinyin(words)
+    foreign = 0 if pinyin else sum(map(is_other, words))
+    if len(words) <= 2 and previous is not None:
+        letters = len("".join(words))
+        if letters <= 5 or (english == 0 and (foreign == 0 or letters <= 8)):
+            return previous  # "ok", "haha", "emo", "merci" say nothing about the language
     if foreign > english:
         return None
-    if len(words) <= 2 and previous is not None and (english == 0 or len("".join(words)) <= 5):
-        return previous  # "ok", "haha", "emo" say nothing about the language
+    if pinyin:
+        return Language.ZH, _han_script("", hint, previous)
     if english == 0 and hint and not hint.lower().startswith("en"):
         return None if len(words) > 2 else _from_hint(hint)
     return Language.EN, Script.LATIN
