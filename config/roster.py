@@ -1,6 +1,8 @@
-"""Who takes conversations over, and in which order they are alerted: roster.toml."""
+"""Who takes conversations over, and in which order they are alerted at any moment: roster.toml."""
 
 import tomllib
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
@@ -8,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from config.errors import ConfigError
 from config.language import Language
+from config.rotations import Id, Leave, Override, Rotation, Span, Zone
 
 
 class Counsellor(BaseModel):
@@ -15,7 +18,7 @@ class Counsellor(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
+    id: Id
     name: str = Field(min_length=1, max_length=60)
     role: Literal["counsellor", "supervisor", "operator"] = "counsellor"
     languages: tuple[Language, ...] = tuple(Language)
@@ -23,7 +26,7 @@ class Counsellor(BaseModel):
 
 
 class Step(BaseModel):
-    """One rung of the ladder: who is alerted, and how long until the next rung."""
+    """One rung of the ladder: the counsellors and rotations that are alerted, and how long until the next rung."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,24 +35,58 @@ class Step(BaseModel):
 
 
 class Roster(BaseModel):
-    """The counsellors and the ladder. The last rung repeats until somebody claims."""
+    """The counsellors, when each is on call, and the ladder. The last rung repeats until somebody claims.
+
+    Overrides are applied in the order of the file, then leave. The last resort is called, on leave or not, when nobody
+    else is on call, so that somebody always is: everybody in the roster, unless the file names them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    zone: Zone = "UTC"  # of local times that name no other
+    gaps_accepted: bool = False  # run although at times only the last resort is called
     counsellors: tuple[Counsellor, ...] = Field(min_length=1)
+    rotations: tuple[Rotation, ...] = ()
+    overrides: tuple[Override, ...] = ()
+    leave: tuple[Leave, ...] = ()
     ladder: tuple[Step, ...] = Field(min_length=1)
+    last_resort: tuple[str, ...] | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        for what, names in (
+            ("id", [c.id for c in self.counsellors]),
+            ("telegram id", [c.telegram for c in self.counsellors if c.telegram is not None]),
+        ):
+            if len(set(names)) != len(names):
+                raise ValueError(f"counsellors: two have the same {what}")
+        ids = [*(c.id for c in self.counsellors), *(r.id for r in self.rotations)]
+        if len(set(ids)) != len(ids):
+            raise ValueError("rotations: one has the id of another or of a counsellor")
+        return self
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
-        ids = [c.id for c in self.counsellors]
-        if len(set(ids)) != len(ids):
-            raise ValueError("counsellors: two have the same id")
-        chats = [c.telegram for c in self.counsellors if c.telegram is not None]
-        if len(set(chats)) != len(chats):
-            raise ValueError("counsellors: two have the same telegram id")
-        for step in self.ladder:
-            if unknown := set(step.who) - set(ids):
-                raise ValueError(f"ladder: {', '.join(sorted(unknown))}: no counsellor has this id")
+        people, rotations = {c.id for c in self.counsellors}, {r.id for r in self.rotations}
+        named: list[tuple[str, set[str], set[str], str]] = [
+            *(("ladder", set(step.who), people | rotations, "counsellor or rotation") for step in self.ladder),
+            *((f"rotations: {r.id}", r.names, people, "counsellor") for r in self.rotations),
+            *(("overrides", override.names, people, "counsellor") for override in self.overrides),
+            *(("overrides: rotation", {override.rotation}, rotations, "rotation") for override in self.overrides),
+            *(("leave", {leave.who}, people, "counsellor") for leave in self.leave),
+            ("last_resort", set(self.last_resort or ()), people, "counsellor"),
+        ]
+        for key, names, known, kind in named:
+            if unknown := names - known:
+                raise ValueError(f"{key}: {', '.join(sorted(unknown))}: no {kind} has this id")
+        return self
+
+    @model_validator(mode="after")
+    def _periods_end_later(self) -> Self:
+        for key, period in (*(("overrides", o) for o in self.overrides), *(("leave", p) for p in self.leave)):
+            start, end = period.span(self.zone)
+            if end <= start:
+                raise ValueError(f"{key}: the one that starts {period.start} ends before it starts")
         return self
 
     def counsellor(self, id: str) -> Counsellor | None:  # noqa: A002
@@ -60,11 +97,53 @@ class Roster(BaseModel):
         """The counsellor whose private chat this is."""
         return next((c for c in self.counsellors if c.telegram == chat), None)
 
-    def step(self, number: int) -> tuple[tuple[Counsellor, ...], float]:
-        """Who is alerted at step `number` (from 0), and seconds until the next. Each step keeps the earlier ones."""
+    def step(self, number: int, at: datetime) -> tuple[tuple[Counsellor, ...], float]:
+        """Who is alerted at step `number` (from 0) at a moment, and seconds until the next. Never nobody.
+
+        Each step keeps the earlier ones. Where they have nobody on call, the last resort is alerted.
+        """
         last = min(number, len(self.ladder) - 1)
-        ids = {name for step in self.ladder[: last + 1] for name in step.who}
+        called = frozenset[str]().union(*(self.on_call(rung, at) for rung in range(last + 1)))
+        ids = called or self.resort
         return tuple(c for c in self.counsellors if c.id in ids), self.ladder[last].wait_seconds
+
+    def staffed(self, number: int, at: datetime) -> int:
+        """The first step from `number` on whose own rung has somebody on call: nobody waits for an empty rung."""
+        last = len(self.ladder) - 1
+        return next((rung for rung in range(number, last) if self.on_call(rung, at)), max(number, last))
+
+    def on_call(self, rung: int, at: datetime) -> frozenset[str]:
+        """Ids of the counsellors on call on one rung (from 0), without the last resort; empty in a gap."""
+        rotations = {r.id: r for r in self.rotations}
+        who = frozenset[str]()
+        for name in self.ladder[rung].who:
+            who |= self.turn(rotations[name], at) if name in rotations else {name}
+        return who - self.away(at)
+
+    def turn(self, rotation: Rotation, at: datetime) -> frozenset[str]:
+        """Ids on call in a rotation after its overrides, before leave."""
+        who = rotation.who(at, self.zone)
+        for override, (start, end) in self._overridden:
+            if override.rotation == rotation.id and start <= at < end:
+                who = override.apply(who)
+        return who
+
+    def away(self, at: datetime) -> frozenset[str]:
+        """Ids of the counsellors on leave."""
+        return frozenset(leave.who for leave, (start, end) in self._absences if start <= at < end)
+
+    @cached_property
+    def _overridden(self) -> list[tuple[Override, Span]]:
+        return [(override, override.span(self.zone)) for override in self.overrides]
+
+    @cached_property
+    def _absences(self) -> list[tuple[Leave, Span]]:
+        return [(leave, leave.span(self.zone)) for leave in self.leave]
+
+    @property
+    def resort(self) -> frozenset[str]:
+        """Ids of the last resort."""
+        return frozenset(self.last_resort or (c.id for c in self.counsellors))
 
 
 DEFAULT_ROSTER = Roster(

@@ -1,6 +1,9 @@
-"""`psyllm oncall`: who is called, and the way into the console for each of them."""
+"""`psyllm oncall`: who is called and when, and the way into the console for each of them."""
 
+import sys
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -10,57 +13,93 @@ from bot.cli.database import with_store
 from bot.console.auth import Accounts
 from bot.store import Store
 from config import ConfigError, Roster, load_roster, load_settings
+from config.ical import export, leave_from
+from config.oncall import HORIZON, require_cover, shifts, utc_now, warnings
 
 
-def show_ladder() -> None:
-    """Print the ladder, step by step."""
+def show_ladder(at: datetime | None = None) -> None:
+    """Print the ladder at a moment, step by step; `at` without an offset is in the roster's zone."""
     roster = load_roster(load_settings().handoff.roster)
+    moment = utc_now() if at is None else at if at.tzinfo else at.replace(tzinfo=ZoneInfo(roster.zone))
     table = Table("step", "who is called", "how", "then waits")
     for number in range(len(roster.ladder)):
-        called, wait = roster.step(number)
+        called, wait = roster.step(number, moment)
         names = "\n".join(c.name for c in called)
         how = "\n".join("Telegram, console" if c.telegram else "console" for c in called)
-        table.add_row(str(number + 1), names, how, f"{wait:g} s")
+        skipped = roster.staffed(number, moment) != number
+        table.add_row(str(number + 1), names, how, "nobody: next at once" if skipped else f"{wait:g} s")
     Console().print(table)
     typer.echo("The last step repeats until somebody claims. An emergency calls every step at once.")
 
 
+def show_shifts(weeks: int) -> None:
+    """Print who is on call on each rung from now on, in the roster's zone."""
+    roster = load_roster(load_settings().handoff.roster)
+    zone, now = ZoneInfo(roster.zone), utc_now()
+    table = Table("step", "from", "to", "on call", caption=f"Times in {roster.zone}")
+    for rung in range(len(roster.ladder)):
+        for shift in shifts(roster, rung, now, now + timedelta(weeks=weeks)):
+            names = ", ".join(c.name for c in roster.counsellors if c.id in shift.who) or "nobody"
+            times = (f"{moment.astimezone(zone):%a %Y-%m-%d %H:%M}" for moment in (shift.start, shift.end))
+            table.add_row(str(rung + 1), *times, names)
+    Console().print(table)
+
+
 def check_roster(file: Path | None) -> int:
-    """Read a roster and warn of what would leave somebody waiting; 1 if anything is wrong."""
-    roster = load_roster(file or load_settings().handoff.roster)
+    """Read a roster and warn of what would leave somebody waiting; 1 if anything is wrong.
+
+    Raises ConfigError where the start would: for gaps that nobody has said yes to.
+    """
+    path = file or load_settings().handoff.roster
+    roster = load_roster(path)
     found = roster_warnings(roster)
     for line in found:
         typer.echo(line)
+    require_cover(roster, path, utc_now())
     if not found:
-        typer.echo(f"{len(roster.counsellors)} counsellors, {len(roster.ladder)} steps: nothing is wrong.")
+        typer.echo(f"{len(roster.counsellors)} counsellors, {len(roster.ladder)} steps: nothing is wrong for 52 weeks.")
     return 1 if found else 0
 
 
 def roster_warnings(roster: Roster) -> list[str]:
-    """What would leave somebody waiting, each with what to do."""
-    found = []
-    called, _ = roster.step(len(roster.ladder) - 1)
-    if not any(c.telegram for c in called):
-        found.append("nobody on the ladder has a telegram id: alerts reach only an open console; add one to the roster")
-    for counsellor in roster.counsellors:
-        if counsellor not in called:
-            found.append(f"{counsellor.id} stands on no step of the ladder and will never be called; add them to one")
-    return found
+    """What would leave somebody waiting in the next 52 weeks, each with what to do."""
+    return warnings(roster, utc_now())
+
+
+def export_calendar(file: Path, counsellor: str) -> None:
+    """Write 52 weeks as iCalendar, from the start of this hour. Raises ConfigError."""
+    roster = load_roster(load_settings().handoff.roster)
+    if counsellor:
+        _known(roster, "oncall export", counsellor)
+    start = utc_now().replace(minute=0, second=0)
+    try:
+        file.write_bytes(export(roster, start, start + HORIZON, counsellor))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be written ({error.strerror}); choose another with --ics") from None
+
+
+def import_leave(file: Path, counsellor: str) -> None:
+    """Print a counsellor's calendar as entries for roster.toml. Raises ConfigError."""
+    _known(load_roster(load_settings().handoff.roster), "oncall import", counsellor)
+    sys.stdout.write("\n" + leave_from(file, counsellor))
 
 
 def invite(counsellor: str) -> None:
     """Print a one-time link. Raises ConfigError for somebody who is not in the roster."""
     settings = load_settings()
     roster = load_roster(settings.handoff.roster)
+    _known(roster, "oncall invite", counsellor)
 
     async def run(store: Store) -> str:
         return await Accounts(store, roster).invite(counsellor)
 
-    try:
-        token = with_store(run)
-    except KeyError:
-        known = ", ".join(c.id for c in roster.counsellors)
-        raise ConfigError(f"oncall invite: {counsellor}: is not in the roster; there are {known}") from None
+    token = with_store(run)
     base = settings.web.public_url or f"http://{settings.web.host}:{settings.web.port}"
     typer.echo(f"{base}/console/setup#{token}")
     typer.echo("The link works once, for 24 hours. Give it to nobody else.", err=True)
+
+
+def _known(roster: Roster, command: str, counsellor: str) -> None:
+    if roster.counsellor(counsellor) is None:
+        known = ", ".join(c.id for c in roster.counsellors)
+        raise ConfigError(f"{command}: {counsellor}: is not in the roster; there are {known}")
