@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter
-from telegram import Bot, BotCommand, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
+from telegram import Bot, BotCommand, InlineKeyboardMarkup, LinkPreviewOptions
 from telegram.constants import ChatAction
 from telegram.error import TelegramError
 
@@ -29,10 +29,12 @@ from adapters.base import (
     Reply,
     Retryable,
     Sent,
+    Thumbs,
     Unit,
 )
 from adapters.render import split
 from adapters.telegram.errors import delivery_error, explain
+from adapters.telegram.keyboard import keyboard, thumbs_row
 from adapters.telegram.pacing import Pace, Pacer
 from adapters.telegram.polling import POLL_SECONDS, Poller, back_off
 from adapters.telegram.transport import AiohttpRequest, SlowDown
@@ -43,7 +45,7 @@ from config.settings import TelegramSettings
 
 _log = logging.getLogger(__name__)
 
-COMMANDS = ("start", "help", "human", "crisis", "breathe", "privacy", "forget", "language")
+COMMANDS = ("start", "help", "human", "crisis", "breathe", "privacy", "memory", "forget", "language")
 MAX_LENGTH = 4096
 _SEND_SECONDS = 15.0
 _HINT_SECONDS = 3.0  # typing and drafts: late ones are worth nothing
@@ -63,7 +65,9 @@ class TelegramAdapter(NoExtras):
     """
 
     platform = "telegram"
-    capabilities = Capabilities(MAX_LENGTH, Unit.UTF16, streaming=True, typing=True, buttons=True, copies=True)
+    capabilities = Capabilities(
+        MAX_LENGTH, Unit.UTF16, streaming=True, typing=True, buttons=True, copies=True, thumbs=True
+    )
 
     def __init__(
         self,
@@ -99,6 +103,7 @@ class TelegramAdapter(NoExtras):
         self._draft_ids = itertools.count(1)
         self._drafts: dict[int, tuple[int, float]] = {}  # per chat: id of the draft on the screen, when it was sent
         self._group_hints: dict[int, float] = {}
+        self._pressed: dict[tuple[int, int], Thumbs] = {}  # per message: the thumb that is to be marked
         self._background: set[asyncio.Task[None]] = set()
 
     # Receiving
@@ -200,7 +205,7 @@ class TelegramAdapter(NoExtras):
             await self._receive(messages)
         for found in parsed:
             if found.callback:
-                self._later(self._bot.answer_callback_query(found.callback))
+                self._later(self._answer_press(found))
             if found.group_call:
                 self._hint_privately(found.group_call)
 
@@ -209,8 +214,30 @@ class TelegramAdapter(NoExtras):
         if now - self._group_hints.get(call.chat, -_GROUP_INTERVAL) < _GROUP_INTERVAL:
             return
         self._group_hints[call.chat] = now
-        language = next((known for known in Language if call.language.startswith(known)), self._language)
-        self._later(self._bot.send_message(call.chat, load_texts(language).get("group_refused")))
+        words = load_texts(self._language_of(call.language))
+        self._later(self._bot.send_message(call.chat, words.get("group_refused")))
+
+    def _language_of(self, tag: str) -> Language:
+        return next((known for known in Language if tag.startswith(known)), self._language)
+
+    async def _answer_press(self, found: Parsed) -> None:
+        """End the button's waiting. For a thumb: a word of thanks that passes, and a mark on it."""
+        message = found.message
+        thumbs = Thumbs.pressed(message.text) if message else None
+        if message is None or thumbs is None:
+            await self._bot.answer_callback_query(found.callback)
+            return
+        chat, number = place = _chat(message.address), int(message.reference)
+        self._pressed[place] = thumbs
+        words = load_texts(self._language_of(message.language_hint))
+        try:
+            await self._bot.answer_callback_query(found.callback, words.get("feedback.thanks"))
+        finally:
+            if latest := self._pressed.get(place) is thumbs:  # else the other thumb was pressed, and marks itself
+                del self._pressed[place]
+        if latest:
+            marked = keyboard((thumbs_row(thumbs),))
+            await self._show(chat, self._bot.edit_message_reply_markup(chat, number, reply_markup=marked))
 
     def _later(self, work: Coroutine[Any, Any, object]) -> None:
         """Do something that nobody waits for and whose failure harms nobody."""
@@ -239,7 +266,7 @@ class TelegramAdapter(NoExtras):
             copied = await self._bot.copy_message(chat, _chat(reply.copy.address), int(reply.copy.reference))
             return copied.message_id
         sent = await self._bot.send_message(
-            chat, reply.text, reply_markup=_keyboard(reply), link_preview_options=_NO_PREVIEW
+            chat, reply.text, reply_markup=_under(reply), link_preview_options=_NO_PREVIEW
         )
         return sent.message_id
 
@@ -267,7 +294,7 @@ class TelegramAdapter(NoExtras):
         await self._show(chat, self._bot.send_message_draft(chat, draft_id, beginning, read_timeout=_HINT_SECONDS))
 
     async def _show(self, chat: int, work: Coroutine[Any, Any, object]) -> None:
-        """Typing and drafts: not where Telegram asked for a pause, and a 429 for them never delays a message."""
+        """Typing, drafts, marks: not where Telegram asked for a pause, and a 429 for one never delays a message."""
         if self._pacer.paused(chat) or self._hints.paused(chat):
             work.close()
             return
@@ -309,8 +336,5 @@ def _chat(address: Address) -> int:
         raise Rejected("not a Telegram chat") from None
 
 
-def _keyboard(reply: Reply) -> InlineKeyboardMarkup | None:
-    if not reply.buttons:
-        return None
-    rows = [[InlineKeyboardButton(b.label, callback_data=b.action) for b in row] for row in reply.buttons]
-    return InlineKeyboardMarkup(rows)
+def _under(reply: Reply) -> InlineKeyboardMarkup | None:
+    return keyboard((*reply.buttons, *([thumbs_row(reply.thumbs)] if reply.thumbs else [])))
