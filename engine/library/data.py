@@ -4,9 +4,10 @@ Every file is TOML that a clinician can read and sign: `[meta]` holds what all i
 its own text, `reviewed_by` and `version`. A fault in a file is one `LibraryError` that names the file.
 """
 
+import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -30,6 +31,24 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Situation:
+    """Something that people tell of, and the texts for it.
+
+    A message tells of it if it holds a phrase of each group in `words`, or if `pattern` is found in it; one that
+    `follows` counts only when the conversation is about its topic already. `hits` and `misses` are examples that the
+    tests run.
+    """
+
+    name: str
+    follows: bool
+    words: tuple[tuple[str, ...], ...]
+    pattern: re.Pattern[str] | None
+    passages: tuple[Passage, ...]
+    hits: tuple[str, ...]
+    misses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Topic:
     """One topic in one language: its passages, and what it is recognised by.
 
@@ -44,6 +63,7 @@ class Topic:
     examples: tuple[str, ...]
     audience: str
     entries: tuple[Entry, ...]
+    situations: tuple[Situation, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +86,16 @@ class Exercise:
 def load_topics(language: Language) -> tuple[Topic, ...]:
     """Every topic of a language, in the order of the file names. Raises LibraryError."""
     return tuple(_topic(path, language) for path in _files("passages", language.value))
+
+
+def load_everyday(language: Language) -> tuple[Situation, ...]:
+    """What people tell of whatever the topic, such as a fear or somebody's silence. Raises LibraryError."""
+    read = [(path, _read(path)) for path in _files("everyday", language.value)]
+    try:
+        read.sort(key=lambda item: item[1]["meta"]["order"])
+    except KeyError as error:
+        raise LibraryError(f"engine/library/everyday/{language.value}: {error} is missing from a file") from error
+    return tuple(situation for path, data in read for situation in _situations(path, data, language))
 
 
 def load_talk(language: Language) -> tuple[Passage, ...]:
@@ -116,6 +146,7 @@ def _topic(path: Traversable, language: Language) -> Topic:
             examples=tuple(meta["examples"]),
             audience=meta["audience"],
             entries=tuple(_entries(path, data, language)),
+            situations=tuple(_situations(path, data, language)),
         )
     except KeyError as error:
         raise LibraryError(f"{path}: {error} is missing from [meta]") from error
@@ -123,31 +154,42 @@ def _topic(path: Traversable, language: Language) -> Topic:
 
 def _entries(path: Traversable, data: dict[str, Any], language: Language) -> Iterator[Entry]:
     try:
-        meta = data["meta"]
-        shared = Passage(
-            id="",
-            language=language,
-            topic=meta["topic"],
-            strategy="",
-            text="",
-            audience=meta["audience"],
-            level=Level(meta["level"]),
-            sources=tuple(meta["sources"]),
-        )
         for item in data["passage"]:
-            passage = replace(
-                shared,
-                id=item["id"],
-                strategy=item["strategy"],
-                text=item["text"],
-                audience=item.get("audience", shared.audience),
-                level=Level(item.get("level", shared.level)),
-                reviewed_by=item["reviewed_by"],
-                version=item["version"],
-            )
-            yield Entry(passage, tuple(item.get("when", ())))
+            yield Entry(_passage(item, data["meta"], language), tuple(item.get("when", ())))
     except (KeyError, ValueError) as error:
         raise LibraryError(f"{path}: a passage or [meta] lacks or misnames {error}") from error
+
+
+def _situations(path: Traversable, data: dict[str, Any], language: Language) -> Iterator[Situation]:
+    try:
+        for item in data.get("situation", ()):
+            yield Situation(
+                name=item["name"],
+                follows=item.get("follows", False),
+                words=tuple(tuple(group) for group in item.get("words", ())),
+                pattern=re.compile("|".join(item["patterns"])) if "patterns" in item else None,
+                passages=tuple(_passage(passage, data["meta"], language) for passage in item["passage"]),
+                hits=tuple(item["hits"]),
+                misses=tuple(item["misses"]),
+            )
+    except (KeyError, ValueError, re.error) as error:
+        raise LibraryError(f"{path}: a situation or [meta] lacks or misnames {error}") from error
+
+
+def _passage(item: dict[str, Any], meta: dict[str, Any], language: Language) -> Passage:
+    """A passage, with what the file says about all of its passages. Raises KeyError, ValueError."""
+    return Passage(
+        id=item["id"],
+        language=language,
+        topic=meta["topic"],
+        strategy=item["strategy"],
+        text=item["text"],
+        audience=item.get("audience", meta["audience"]),
+        level=Level(item.get("level", meta["level"])),
+        sources=tuple(meta["sources"]),
+        reviewed_by=item["reviewed_by"],
+        version=item["version"],
+    )
 
 
 def _data(folder: str) -> Traversable:

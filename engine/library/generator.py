@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 
 from config import Language
 from engine.library.data import LibraryError
+from engine.library.draft import Draft
 from engine.library.library import Library, load_library
-from engine.library.policy import Draft, Policy
+from engine.library.policy import Policy
 from engine.types import GeneratorError, Piece, Request
 
 

@@ -6,7 +6,7 @@ and pairs of them. BM25 as in Robertson & Zaragoza, "The Probabilistic Relevance
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -30,6 +30,13 @@ _STOP_EN = frozenset(
     ]
 )
 
+_CONTRACTED_TEXT = (
+    "i'm i've don't doesn't didn't can't couldn't wouldn't shouldn't won't isn't aren't wasn't weren't haven't hasn't "
+    "hadn't that's what's he's she's they're they've you're you've there's we've"
+)
+_CONTRACTIONS = {word.replace("'", ""): word for word in _CONTRACTED_TEXT.split()}
+_CONTRACTED = re.compile(rf"\b(?:{'|'.join(_CONTRACTIONS)})\b")
+
 
 @lru_cache(maxsize=8192)
 def stem(word: str) -> str:
@@ -45,9 +52,15 @@ def stem(word: str) -> str:
     return cut[:-1] + "i" if cut.endswith("y") else cut
 
 
+def spelled(text: str, language: Language) -> str:
+    """A text in lower case, with the apostrophes that people leave out in a chat."""
+    lower = text.lower().replace("’", "'")
+    return lower if language is Language.ZH else _CONTRACTED.sub(lambda found: _CONTRACTIONS[found[0]], lower)
+
+
 def plain(text: str, language: Language) -> str:
     """A text in the form in which cues are looked up: Chinese as it is, English as stems between single spaces."""
-    lower = text.lower().replace("’", "'")
+    lower = spelled(text, language)
     if language is Language.ZH:
         return lower
     return " " + " ".join(stem(word) for word in _WORD.findall(lower)) + " "
@@ -63,6 +76,25 @@ def terms(text: str, language: Language) -> list[str]:
     return words + [pair for pair in pairs if not (pair[0] in _STOP_ZH and pair[1] in _STOP_ZH)]
 
 
+class Phrases:
+    """Which of many phrases stand in a plain text. Both are in the form that `plain` gives."""
+
+    def __init__(self, phrases: Collection[str], language: Language) -> None:
+        self._language = language
+        self._by_beginning: dict[str, list[str]] = {}
+        for phrase in sorted(set(phrases)):
+            self._by_beginning.setdefault(self._parts(phrase)[0], []).append(phrase)
+
+    def found(self, text: str) -> list[str]:
+        """The phrases in `text`, in order. Only those whose first word or character is there are looked for."""
+        parts = set(self._parts(text))
+        return sorted(phrase for part in parts for phrase in self._by_beginning.get(part, ()) if phrase in text)
+
+    def _parts(self, text: str) -> Sequence[str]:
+        """Words of English, characters of Chinese."""
+        return text.split() if self._language is Language.EN else text
+
+
 class Index:
     """BM25 over documents given as terms. `scores` costs one pass over the postings of the query's terms."""
 
@@ -76,22 +108,19 @@ class Index:
                 postings.setdefault(term, []).append(number)
         self._size = len(counts)
         self._row = {term: row for row, term in enumerate(postings)}
-        self._start = np.concatenate([[0], np.cumsum([len(found) for found in postings.values()])]).astype(np.int32)
+        sizes = np.array([len(found) for found in postings.values()], dtype=np.int32)
+        self._start = [0, *np.cumsum(sizes).tolist()]
         self._documents = np.array([n for found in postings.values() for n in found], dtype=np.int32)
-        self._weights = np.empty(len(self._documents), dtype=np.float32)
-        for term, found in postings.items():
-            start = int(self._start[self._row[term]])
-            idf = float(np.log(1 + (self._size - len(found) + 0.5) / (len(found) + 0.5)))
-            for offset, number in enumerate(found):
-                frequency = counts[number][term]
-                self._weights[start + offset] = idf * frequency * (K1 + 1) / (frequency + float(norm[number]))
+        frequencies = np.array([counts[n][term] for term, found in postings.items() for n in found], dtype=np.float32)
+        idf = np.repeat(np.log(1 + (self._size - sizes + 0.5) / (sizes + 0.5)), sizes)
+        self._weights = (idf * frequencies * (K1 + 1) / (frequencies + norm[self._documents])).astype(np.float32)
 
     def scores(self, query: Iterable[str]) -> NDArray[np.float32]:
         """The score of every document, shape (documents,)."""
-        found = np.zeros(self._size, dtype=np.float32)
-        for term in set(query):
-            row = self._row.get(term)
-            if row is not None:
-                part = slice(int(self._start[row]), int(self._start[row + 1]))
-                found[self._documents[part]] += self._weights[part]
-        return found
+        rows = [row for term in sorted(set(query)) if (row := self._row.get(term)) is not None]
+        if not rows:
+            return np.zeros(self._size, dtype=np.float32)
+        parts = [slice(self._start[row], self._start[row + 1]) for row in rows]
+        documents = np.concatenate([self._documents[part] for part in parts])
+        weights = np.concatenate([self._weights[part] for part in parts])
+        return np.bincount(documents, weights, self._size).astype(np.float32)

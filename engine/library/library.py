@@ -1,22 +1,38 @@
 """The reviewed library of a language, ready to be asked: which topic a message is about, and which passages fit it."""
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
 
 from config import Language
 from engine.language import to_simplified
-from engine.library.data import Entry, Exercise, Topic, load_cues, load_exercises, load_talk, load_topics
-from engine.library.index import Index, plain, terms
+from engine.library.data import (
+    Entry,
+    Exercise,
+    Situation,
+    Topic,
+    load_cues,
+    load_everyday,
+    load_exercises,
+    load_talk,
+    load_topics,
+)
+from engine.library.index import Index, Phrases, plain, terms
 from engine.library.mirror import Mirror
 from engine.library.reading import Reader
+from engine.library.situations import Situations
 from engine.types import Passage
 
 GENERAL = "general"  # the topic of whoever has not said yet what it is about
 _MAX_QUERY = 3000  # characters of a text that are looked at
 _STRONG_CUE = 6.0
 _CUE = 2.0
+_GROUNDING = ("information", "suggestion", "validation")  # strategies that a model can use
+_TOLD = 20.0  # what a passage for a situation counts beside one for a topic
+_SITUATION = 8.0  # what a situation of a topic adds to it
 _MOST_PLAIN = 6.0  # the most that plain cues count together, however many a long text has
 _OPENING = 120  # characters that count as the opening of a message
 _AUDIENCE = 3.0
@@ -43,8 +59,16 @@ class Shelf:
         self._talk: dict[str, list[Passage]] = {}
         for passage in load_talk(language):
             self._talk.setdefault(passage.strategy, []).append(passage)
-        self._cues = {name: _cue_weights(topic, self.topics) for name, topic in self.topics.items()}
+        sharing = Counter(cue for topic in self.topics.values() for cue in {*topic.strong_cues, *topic.cues})
+        self._cues = {name: _cue_weights(topic, sharing) for name, topic in self.topics.items()}
+        self._phrases = Phrases({form for cues in self._cues.values() for form in cues}, language)
         self._topic_index = Index([_topic_terms(topic) for topic in self.topics.values()])
+        self._situations = Situations(
+            ((topic.name, one) for topic in self.topics.values() for one in topic.situations), language
+        )
+        everyday = load_everyday(language)
+        self._everyday = Situations((("", one) for one in everyday), language)
+        self.told = (*(one for topic in self.topics.values() for one in topic.situations), *everyday)
         self._entries = [entry for topic in self.topics.values() for entry in topic.entries]
         persons = frozenset(cues["persons"])
         self._when = {
@@ -70,16 +94,28 @@ class Shelf:
         if len(lower) > _OPENING:
             for name, score in self._score(lower[:_OPENING]).items():
                 scores[name] = scores.get(name, 0.0) + score
+        for name, _ in self.situations(text):
+            scores[name] = scores.get(name, 0.0) + _SITUATION
         ranked = sorted(scores.items(), key=lambda item: -item[1])
         return {name: score for name, score in ranked if score > 0 and name != GENERAL}
 
+    def situations(self, text: str) -> list[tuple[str, Situation]]:
+        """The situations of topics that a text tells of, each with its topic."""
+        return self._situations.found(text[:_MAX_QUERY])
+
+    def everyday(self, text: str) -> list[Situation]:
+        """What a text tells of whatever its topic, such as a fear."""
+        return [one for _, one in self._everyday.found(text[:_MAX_QUERY])]
+
     def _score(self, lower: str) -> dict[str, float]:
         text = self._noise.sub(" ", lower)
-        looked_up = plain(text, self.language)
+        spoken = self._phrases.found(plain(text, self.language))
+        if not spoken:
+            return {}
         like_examples = self._topic_index.scores(terms(text, self.language))
         scores = {}
         for number, (name, cues) in enumerate(self._cues.items()):
-            hits = [cue for cue in cues if cue in looked_up]
+            hits = [cue for cue in spoken if cue in cues]
             found = [cues[cue] for cue in hits if not any(cue in other and cue != other for other in hits)]
             if found:
                 strong = sum(weight for weight in found if weight >= _STRONG_CUE)
@@ -146,22 +182,27 @@ class Library:
         looked_up = shelf.plain(text)
         topics = shelf.rank_topics(text)
         relevance = shelf.relevance(text)
-        scores: list[tuple[float, Passage]] = []
+        scores: list[tuple[float, Passage]] = [
+            (topics[topic] + _TOLD + relevance.get(passage.id, 0.0), passage)
+            for topic, one in shelf.situations(text)
+            for passage in one.passages
+            if passage.strategy in _GROUNDING
+        ]
         for name, score in list(topics.items())[:2]:
             for entry in shelf.topics[name].entries:
-                if entry.passage.strategy not in ("information", "suggestion", "validation"):
-                    continue
                 fits = shelf.fits(entry, looked_up)
-                if entry.when and not fits:
-                    continue
-                scores.append((score + relevance.get(entry.passage.id, 0.0) + 4.0 * fits, entry.passage))
+                if entry.passage.strategy in _GROUNDING and (fits or not entry.when):
+                    scores.append((score + relevance.get(entry.passage.id, 0.0) + 4.0 * fits, entry.passage))
         scores.sort(key=lambda item: (-item[0], item[1].id))
         return tuple(passage for _, passage in scores[: max(0, limit)])
 
     def passages(self, language: Language) -> tuple[Passage, ...]:
-        """Every passage of every topic, for review and export."""
-        topics = self.shelf(language).topics.values()
-        return tuple(entry.passage for topic in topics for entry in topic.entries)
+        """Every passage of every topic and situation, for review and export."""
+        shelf = self.shelf(language)
+        return (
+            *(entry.passage for topic in shelf.topics.values() for entry in topic.entries),
+            *(passage for one in shelf.told for passage in one.passages),
+        )
 
     def exercises(self, language: Language) -> tuple[Exercise, ...]:
         """Every exercise, in the order of the file."""
@@ -174,12 +215,11 @@ def load_library() -> Library:
     return Library()
 
 
-def _cue_weights(topic: Topic, topics: dict[str, Topic]) -> dict[str, float]:
-    """Each cue with its weight: less when other topics share it, more when it is long and so says more."""
+def _cue_weights(topic: Topic, sharing: Mapping[str, int]) -> dict[str, float]:
+    """Each cue with its weight: less when topics share it (`sharing` says how many), more when it is long."""
     weights: dict[str, float] = {}
     for cue in topic.cues + topic.strong_cues:
-        shared = sum(cue in other.strong_cues + other.cues for other in topics.values())
-        weight = _STRONG_CUE if cue in topic.strong_cues else _CUE / shared
+        weight = _STRONG_CUE if cue in topic.strong_cues else _CUE / sharing[cue]
         form = plain(cue, topic.language)  # words of one stem count once
         weights[form] = max(weights.get(form, 0.0), weight * (1.0 + 0.1 * min(len(cue), 10)))
     return weights

@@ -20,9 +20,13 @@ _SECOND = 0.7  # a second clause is given back when it is worth this much of the
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """A clause in the second person, ready for a frame. `question` tells an indirect question from a statement."""
+    """A clause in the second person, ready for a frame, and as the user wrote it.
+
+    `question` tells an indirect question from a statement.
+    """
 
     text: str
+    source: str
     question: bool = False
 
 
@@ -65,7 +69,7 @@ class Mirror:
         if len(best) == 2 and not self._go_together(*best):
             del best[1]
         turn = _second_person_zh if self._chinese else self._second_person_en
-        return [Echo(turn(span)) for _, _, span in sorted(best, key=lambda item: item[1])]
+        return [Echo(turn(span), span) for _, _, span in sorted(best, key=lambda item: item[1])]
 
     def _go_together(self, first: tuple[float, int, str], second: tuple[float, int, str]) -> bool:
         """Whether two scored clauses are worth giving back together: both telling, not too long, not the same."""
@@ -99,7 +103,7 @@ class Mirror:
             if not self._unsafe.search(stripped):
                 indirect = turn(stripped)
                 if indirect:
-                    return Echo(indirect, question=True)
+                    return Echo(indirect, stripped, question=True)
         return None
 
 
@@ -170,7 +174,7 @@ def _indirect_zh(sentence: str) -> str | None:
 
 _EN_LONGEST = 26
 _EN_SHORTEST = 5
-_EN_TWO = 36  # words of two clauses together
+_EN_TWO = 26  # words of two clauses together
 _EN_START = re.compile(
     r"(i|i'm|im|i've|ive|i'd|we|we're|we've|my|our|there (is|are|was)"
     r"|everyone|everybody|nobody|no one|people|someone)\b",

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from config import Language
+from engine.library.index import spelled
 
 TALK = "talk"
 SILENCE = "silence"
-_MAX_FELT = 1500  # characters in which feelings are looked for
+_MAX_FELT = 600  # characters in which feelings are looked for
 
 _HAN = re.compile("[\u3400-\u9fff]")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
@@ -58,7 +59,7 @@ class Reader:
 
     def read(self, text: str, follows: bool) -> Reading:
         """Read `text`; `follows` tells whether the bot has said something before it."""
-        lower = text.lower().replace("’", "'").strip()
+        lower = spelled(text, self._language).strip()
         size = self.size(text)
         return Reading(
             intent=self._intent(lower, size, follows),

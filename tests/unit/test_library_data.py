@@ -5,12 +5,14 @@ from collections import Counter
 
 import pytest
 
-from config import Language
+from config import Language, Script
+from engine.language import to_script, to_simplified
 from engine.library import Library, load_library
 from engine.library.data import STRATEGIES, load_talk
+from engine.library.situations import Situations
 from engine.types import Passage
 
-LENGTH = {Language.ZH: (8, 110), Language.EN: (4, 62)}  # characters or words of one passage
+LENGTH = {Language.ZH: (5, 110), Language.EN: (4, 62)}  # characters or words of one passage
 QUESTION = re.compile(r"[?？]")
 
 FORBIDDEN = re.compile(
@@ -23,6 +25,7 @@ FORBIDDEN = re.compile(
 )
 PHONE = re.compile(r"\d{3,}|https?://|www\.")
 HAN = re.compile("[\u3400-\u9fff]")
+WRONG_IN_HANT = re.compile("隻[能有是要好想不會管]|(?<![公英])里|[乾干]什")
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +127,20 @@ def test_no_step_could_be_taken_for_another(library: Library, language: Language
     steps = [step for exercise in library.exercises(language) for step in exercise.steps]
     assert [(a, b) for a in steps for b in steps if a != b and a in b] == []
     assert len(steps) == len(set(steps))
+
+
+def test_a_situation_is_found_by_its_words_and_only_by_them(library: Library, language: Language) -> None:
+    for one in library.shelf(language).told:
+        alone = Situations([("", one)], language)
+        assert one.hits, one.name
+        assert [text for text in one.hits if not alone.found(to_simplified(text))] == [], one.name
+        assert [text for text in one.misses if alone.found(to_simplified(text))] == [], one.name
+
+
+def test_no_converted_text_keeps_a_simplified_word(library: Library) -> None:
+    """Characters that a converter gets wrong in the middle of other words, such as 只 in 是只能."""
+    converted = [(p.id, to_script(p.text, Script.HANT)) for p in all_texts(library, Language.ZH)]
+    assert [(name, text) for name, text in converted if WRONG_IN_HANT.search(text)] == []
 
 
 def test_whoever_is_in_danger_finds_texts_cleared_for_it(library: Library, language: Language) -> None:
