@@ -14,6 +14,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine.generators.batch import Batch, Row
+from engine.generators.int8 import quantize
 from engine.generators.loading import choose_device, choose_dtype
 from engine.generators.sampling import Sampling
 
@@ -98,17 +99,21 @@ class Result:
         }
 
 
-def run(shape: str = "1b", requests: int = 16, device: str = "auto", dtype: str = "auto") -> dict[str, float | str]:
+def run(
+    shape: str = "1b", requests: int = 16, device: str = "auto", dtype: str = "auto", quantized: bool = False
+) -> dict[str, float | str]:
     """Measure once; takes one to two minutes on two cores. `shape` is a key of SHAPES."""
     target = choose_device(device)
     model = _build(shape, target, choose_dtype(dtype, target))
+    if quantized:
+        quantize(model)
     shared, prompts = _prompts(requests)
     alone = _alone(model, prompts[:ALONE])
     together, first = _together(model, shared, prompts)
     result = Result(
         shape,
         str(target),
-        str(model.dtype).removeprefix("torch."),
+        "int8" if quantized else str(model.dtype).removeprefix("torch."),
         requests,
         alone,
         together,
@@ -167,11 +172,11 @@ def _together(model: Any, shared: list[int], prompts: list[list[int]]) -> tuple[
 
 def _weights_gb(model: Any) -> float:
     """Gigabytes of weights that a step reads: all, but of untied input embeddings only a row a token."""
-    total = sum(p.numel() * p.element_size() for p in model.parameters())
+    tensors = {id(t): t for t in (*model.parameters(), *model.buffers())}
     embeddings = model.get_input_embeddings().weight
     if model.get_output_embeddings().weight is not embeddings:
-        total -= embeddings.numel() * embeddings.element_size()
-    return float(total) / 1e9
+        del tensors[id(embeddings)]
+    return float(sum(t.numel() * t.element_size() for t in tensors.values())) / 1e9
 
 
 def _bandwidth(device: torch.device) -> float:

@@ -1,5 +1,6 @@
 """Loading a causal language model from a folder or the hub. Every way it can fail is one sentence for the operator."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from config.settings import TransformersSettings
 from engine.generators.batch import Batch, Row
+from engine.generators.int8 import quantize
 from engine.generators.sampling import Sampling
 from engine.types import GeneratorError
 
@@ -27,6 +29,7 @@ class Loaded:
     tokenizer: Any
     context: int
     stop: frozenset[int]
+    version: str = ""  # of the weights
 
 
 def load(settings: TransformersSettings) -> Loaded:
@@ -35,7 +38,7 @@ def load(settings: TransformersSettings) -> Loaded:
         torch.set_num_threads(settings.threads)
     disable_progress_bar()  # type: ignore[no-untyped-call]  # the library is not typed there
     name = settings.model
-    if _looks_like_path(name) and not Path(name).expanduser().is_dir():
+    if looks_like_path(name) and not Path(name).expanduser().is_dir():
         raise GeneratorError(f"transformers.model: there is no folder {name}")
     try:
         config = AutoConfig.from_pretrained(name)
@@ -44,21 +47,33 @@ def load(settings: TransformersSettings) -> Loaded:
         device = choose_device(settings.device)
         model: Any = AutoModelForCausalLM.from_pretrained(name, dtype=choose_dtype(settings.dtype, device))
         model = model.to(device).eval()
+        if settings.quantize == "int8":
+            quantize(model)
     except GeneratorError:
         raise
     except (MemoryError, torch.OutOfMemoryError):
         raise GeneratorError(f"{name} does not fit into memory; take a smaller model or another device") from None
     except Exception as error:  # the libraries raise a dozen kinds, down to bare ones from storage backends
-        raise GeneratorError(f"{name} could not be loaded: {_first_line(error)}") from None
+        raise GeneratorError(f"{name} could not be loaded: {first_line(error)}") from None
     if settings.prompt == "chat" and not tokenizer.chat_template:
         raise GeneratorError(f"{name} has no chat template; set transformers.prompt to completion")
-    loaded = Loaded(model, tokenizer, _context(config), _stop_tokens(model, tokenizer))
+    version = "-".join(filter(None, (_weights_version(name, config), settings.quantize.removeprefix("none"))))
+    loaded = Loaded(model, tokenizer, _context(config), _stop_tokens(model, tokenizer), version)
     check(loaded)
     return loaded
 
 
-def choose_device(wanted: str) -> torch.device:
-    """The device of that name; `auto` takes the best there is. Raises GeneratorError."""
+def _weights_version(name: str, config: Any) -> str:
+    """The hub's commit; for a folder, a digest of its weight files' names, sizes and dates."""
+    if not (folder := Path(name).expanduser()).is_dir():
+        return str(getattr(config, "_commit_hash", None) or "")[:8]
+    files = sorted(path for path in folder.iterdir() if path.suffix in (".safetensors", ".bin"))
+    about = [f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
+    return hashlib.sha256("\n".join(about).encode()).hexdigest()[:8]
+
+
+def choose_device(wanted: str, setting: str = "transformers.device") -> torch.device:
+    """The device of that name; `auto` takes the best there is. Raises GeneratorError that names the setting."""
     if wanted == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -67,7 +82,7 @@ def choose_device(wanted: str) -> torch.device:
         device = torch.device(wanted)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise GeneratorError(f"transformers.device: {wanted} cannot be used here: {_first_line(error)}") from None
+        raise GeneratorError(f"{setting}: {wanted} cannot be used here: {first_line(error)}") from None
     return device
 
 
@@ -95,7 +110,7 @@ def check(loaded: Loaded) -> None:
                 batch.feed_prompts()
             batched = batch.feed()
     except Exception as error:  # whatever an unusual architecture raises
-        raise GeneratorError(f"{loaded.model.name_or_path} does not run in batches: {_first_line(error)}") from None
+        raise GeneratorError(f"{loaded.model.name_or_path} does not run in batches: {first_line(error)}") from None
     if float(torch.cosine_similarity(plain.float(), batched.float()).min()) < 0.98:
         raise GeneratorError(f"{loaded.model.name_or_path} computes something else in batches; serve it with vLLM")
 
@@ -113,7 +128,8 @@ def _probe(loaded: Loaded, length: int) -> list[int]:
     return [(37 * n + 11 * length) % size for n in range(1, length + 1)]
 
 
-def _looks_like_path(name: str) -> bool:
+def looks_like_path(name: str) -> bool:
+    """Whether a model's name means a folder and not a place on the hub."""
     return name.startswith((".", "/", "~")) or "\\" in name
 
 
@@ -143,6 +159,7 @@ def _stop_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset(token for token in (*found, tokenizer.eos_token_id) if token is not None)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says first: the libraries' messages go on for pages."""
     line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return line[:300]

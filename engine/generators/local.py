@@ -38,6 +38,7 @@ class LocalGenerator:
 
     def __init__(self, settings: TransformersSettings, sampling: "Sampling | None" = None) -> None:
         self.name = f"transformers:{settings.model.rstrip('/').rpartition('/')[2]}"
+        self.version = ""  # of the weights, once they are loaded
         self._settings = settings
         self._sampling = sampling
         self._loaded: Loaded | None = None
@@ -56,7 +57,7 @@ class LocalGenerator:
             loaded = await asyncio.to_thread(_load, self._settings)
         except ImportError:
             raise GeneratorError('language models need an extra: pip install "psyllm-bot[llm]"') from None
-        self._loaded = loaded
+        self._loaded, self.version = loaded, loaded.version
         self._folds_system = self._settings.prompt == "chat" and not _takes_system(loaded.tokenizer)
         self._worker = self._new_worker()
         self._watching = asyncio.create_task(self._watch(), name="watch-language-model")
@@ -107,14 +108,16 @@ class LocalGenerator:
     def _tokens(self, request: Request, loaded: "Loaded") -> list[int]:
         """The prompt's tokens, with as much history as there is room for. Raises GeneratorError."""
         room = loaded.context - min(self._settings.max_new_tokens, loaded.context // 2)
-        history = int(loaded.context * HISTORY_SHARE)
-        while True:
-            tokens = self._encode(request, loaded.tokenizer, history)
-            if 0 < len(tokens) <= room:
-                return tokens
-            if not history:
-                raise GeneratorError("the text is too long for the model")
-            history = history // 2 if history > 32 else 0
+        tokens = self._encode(request, loaded.tokenizer, 0)
+        if len(tokens) > room:
+            raise GeneratorError("the text is too long for the model")
+        history = min(int(loaded.context * HISTORY_SHARE), room - len(tokens))
+        while history and request.history:
+            longer = self._encode(request, loaded.tokenizer, history)
+            if len(longer) <= room:
+                return longer
+            history = history * 3 // 4 if history > 32 else 0  # a template may add more than is reckoned
+        return tokens
 
     def _encode(self, request: Request, tokenizer: Any, history_tokens: int) -> list[int]:
         """Tokens of the prompt. Special tokens are only those of the template: texts hold none after `_clean`."""

@@ -4,7 +4,8 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ RETRY_SECONDS = 0.25  # doubled each time, with jitter
 FAILURES_TO_REST = 3
 REST_SECONDS = 20.0
 MAX_CONNECTIONS = 512
+SAMPLING = {"temperature": 0.7, "top_p": 0.9}
 CHARS_PER_TOKEN = 8  # more text than this for the tokens we asked for is a flood
 
 
@@ -66,22 +68,24 @@ class _Server:
             self.rest_until = now + REST_SECONDS
 
 
-class OpenAIGenerator:
-    """Streams chat completions.
+class OpenAIClient:
+    """Chat completions from the servers of a settings table, streamed.
 
-    `base_url` may list several servers, separated by commas; the least busy of the healthy ones answers.
+    `base_url` may list several servers, separated by commas; the least busy of the healthy ones answers. `table` is
+    what the operator calls these settings; `parameters` go with each request unless a server refuses them.
     """
-
-    trusted = False
 
     def __init__(
         self,
         settings: OpenAISettings,
+        parameters: Mapping[str, Any],
+        table: str = "openai",
         silence_seconds: float = SILENCE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.name = f"openai:{settings.model}"
         self._settings = settings
+        self._parameters = parameters
+        self._table = table
         self._servers = [_Server(url.strip().rstrip("/")) for url in settings.base_url.split(",") if url.strip()]
         self._silence = silence_seconds
         self._clock = clock
@@ -91,7 +95,7 @@ class OpenAIGenerator:
         """Open the client. The servers need not be up yet: until they are, requests fail."""
         for server in self._servers:
             if urlsplit(server.url).scheme not in ("http", "https"):
-                raise GeneratorError(f"openai.base_url: {server.url!r} must begin with http:// or https://")
+                raise GeneratorError(f"{self._table}.base_url: {server.url!r} must begin with http:// or https://")
         if self._client is None:
             self._client = httpx.AsyncClient(
                 timeout=httpx.Timeout(self._silence, connect=self._settings.connect_timeout_seconds),
@@ -105,9 +109,11 @@ class OpenAIGenerator:
             self._client = None
             await client.aclose()
 
-    async def stream(self, request: Request) -> AsyncIterator[Piece]:
-        """Yield the answer as it comes. Another attempt is made only while nothing was yielded."""
-        messages = [{"role": m.role, "content": m.content} for m in prompt.chat(request)]
+    async def stream(self, messages: Sequence[Mapping[str, str]]) -> AsyncGenerator[str, None]:
+        """Yield the answer as it comes. Another attempt is made only while nothing was yielded.
+
+        Raises GeneratorError.
+        """
         last: _Server | None = None
         for attempt in range(ATTEMPTS):
             server = self._pick(last)
@@ -117,7 +123,7 @@ class OpenAIGenerator:
             try:
                 async for text in self._attempt(server, messages):
                     began = True
-                    yield Piece(text)
+                    yield text
                 return
             except _Failed as failure:
                 if began or not failure.again or attempt == ATTEMPTS - 1:
@@ -132,7 +138,7 @@ class OpenAIGenerator:
             raise GeneratorError("all model servers are resting after failures")
         return min(ready, key=lambda server: (server is last, server.under_way))
 
-    async def _attempt(self, server: _Server, messages: list[dict[str, str]]) -> AsyncIterator[str]:
+    async def _attempt(self, server: _Server, messages: Sequence[Mapping[str, str]]) -> AsyncIterator[str]:
         """One request to one server. Raises _Failed."""
         server.begin(self._clock())
         try:
@@ -151,7 +157,7 @@ class OpenAIGenerator:
         finally:
             server.under_way -= 1
 
-    async def _complete(self, server: _Server, messages: list[dict[str, str]]) -> AsyncIterator[str]:
+    async def _complete(self, server: _Server, messages: Sequence[Mapping[str, str]]) -> AsyncIterator[str]:
         if self._client is None:
             raise _Failed("the generator is closed", counts=False, again=False)
         url, body = f"{server.url}/chat/completions", self._body(server, messages)
@@ -159,7 +165,7 @@ class OpenAIGenerator:
             if response.status_code in (400, 422) and not server.strict:
                 server.strict = True
                 raise _Failed("the server refused the request (400)", counts=False)
-            _raise_for_status(response)
+            self._raise_for_status(response)
             visible, length, finished = Visible(), 0, False
             async for line in response.aiter_lines():
                 if (event := _parse(line)) is None:
@@ -179,33 +185,60 @@ class OpenAIGenerator:
         if not length:
             raise _Failed("the answer is empty")
 
-    def _body(self, server: _Server, messages: list[dict[str, str]]) -> dict[str, Any]:
-        body: dict[str, Any] = {"model": self._settings.model, "messages": messages, "stream": True}
+    def _body(self, server: _Server, messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+        body: dict[str, Any] = {"model": self._settings.model, "messages": list(messages), "stream": True}
         if server.strict:
             return body | {"max_completion_tokens": self._settings.max_tokens}
-        return body | {
-            "max_tokens": self._settings.max_tokens,
-            "temperature": 0.7,
-            "top_p": 0.9,
-            "chat_template_kwargs": {"enable_thinking": False},  # else hybrid models think first, for seconds
-        }
+        thinking = {"enable_thinking": False}  # else hybrid models think first, for seconds
+        return body | {"max_tokens": self._settings.max_tokens, "chat_template_kwargs": thinking, **self._parameters}
 
     def _headers(self) -> dict[str, str]:
         key = self._settings.api_key
         return {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
 
+    def _raise_for_status(self, response: httpx.Response) -> None:
+        status = response.status_code
+        if status == httpx.codes.OK:
+            return
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            raise _Failed("the server is overloaded (429)", counts=False)
+        if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            raise _Failed(f"the server refused the key ({status}); check {self._table}.api_key", again=False)
+        if status == httpx.codes.NOT_FOUND:
+            raise _Failed(
+                f"the server knows no such path or model (404); check {self._table}.base_url and model", again=False
+            )
+        raise _Failed(f"the server answered {status}", again=status >= httpx.codes.INTERNAL_SERVER_ERROR)
 
-def _raise_for_status(response: httpx.Response) -> None:
-    status = response.status_code
-    if status == httpx.codes.OK:
-        return
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        raise _Failed("the server is overloaded (429)", counts=False)
-    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        raise _Failed(f"the server refused the key ({status}); check openai.api_key", again=False)
-    if status == httpx.codes.NOT_FOUND:
-        raise _Failed("the server knows no such path or model (404); check openai.base_url and model", again=False)
-    raise _Failed(f"the server answered {status}", again=status >= httpx.codes.INTERNAL_SERVER_ERROR)
+
+class OpenAIGenerator:
+    """Writes answers with a chat model behind an OpenAI-compatible server."""
+
+    trusted = False
+
+    def __init__(
+        self,
+        settings: OpenAISettings,
+        silence_seconds: float = SILENCE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = f"openai:{settings.model}"
+        self._client = OpenAIClient(settings, SAMPLING, silence_seconds=silence_seconds, clock=clock)
+
+    async def start(self) -> None:
+        """Open the client; see `OpenAIClient.start`."""
+        await self._client.start()
+
+    async def close(self) -> None:
+        """Close all connections; requests under way fail."""
+        await self._client.close()
+
+    async def stream(self, request: Request) -> AsyncIterator[Piece]:
+        """Yield the answer as it comes."""
+        messages = [{"role": m.role, "content": m.content} for m in prompt.chat(request)]
+        async with aclosing(self._client.stream(messages)) as texts:
+            async for text in texts:
+                yield Piece(text)
 
 
 def _parse(line: str) -> dict[str, Any] | None:

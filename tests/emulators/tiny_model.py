@@ -75,3 +75,22 @@ def save(kind: Kind, folder: Path, *, chat: bool = True, eos: bool = False) -> P
     made.chat_template = CHAT_TEMPLATE if chat else None
     made.save_pretrained(folder)
     return folder
+
+
+def save_classifier(folder: Path, texts: list[str]) -> Path:
+    """Write a small BERT with random weights that knows the characters of `texts`, as a base for fine-tuning."""
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification, BertTokenizer
+
+    models: Any = AutoModelForSequenceClassification  # not typed
+    tokenizers: Any = BertTokenizer
+    known = sorted({char for text in texts for char in text.lower() if not char.isspace()})
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *known, *(f"##{char}" for char in known)]
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    config = AutoConfig.for_model(
+        "bert", vocab_size=len(words), max_position_embeddings=64, initializer_range=0.2, **sizes
+    )
+    torch.manual_seed(0)
+    models.from_config(config).save_pretrained(folder)
+    tokenizers(vocab={word: number for number, word in enumerate(words)}, model_max_length=64).save_pretrained(folder)
+    return folder

@@ -6,18 +6,22 @@ import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 from config import Language, Script
 from config.settings import TransformersSettings
 from engine import GeneratorError, Request, Role, Turn
+from engine.generators import prompt
 from engine.generators.detokenizer import Detokenizer
-from engine.generators.local import LocalGenerator
+from engine.generators.loading import Loaded, load
+from engine.generators.local import LocalGenerator, _clean
 from engine.generators.sampling import Sampling
 from tests.emulators import tiny_model
 
@@ -50,6 +54,11 @@ async def start() -> AsyncIterator[Callable[..., Any]]:
         await generator.close()
 
 
+@cache
+def loaded_of(folder: Path, form: Any) -> Loaded:
+    return load(settings(folder, prompt=form))
+
+
 async def answer(generator: LocalGenerator, request: Request = REQUEST) -> str:
     return "".join([piece.text async for piece in generator.stream(request)])
 
@@ -62,6 +71,15 @@ async def test_a_full_queue_is_a_clear_error_at_once(folder: Path, start: Callab
         await answer(generator)
     assert all(await asyncio.gather(*tasks))
     assert await answer(generator)
+
+
+async def test_other_weights_are_another_version(folder: Path, start: Callable[..., Any], tmp_path: Path) -> None:
+    trained = Path(shutil.copytree(folder, tmp_path / "model"))  # keeps the dates
+    first, same = (await start(trained)).version, (await start(trained)).version
+    shutil.copyfile(trained / "model.safetensors", trained / "new")
+    shutil.move(trained / "new", trained / "model.safetensors")  # the old file is still mapped by the models above
+    assert first == same
+    assert (await start(trained)).version not in ("", first)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -143,6 +161,25 @@ async def test_a_long_history_is_trimmed_to_the_context(folder: Path, start: Cal
     text = generator._loaded.tokenizer.decode(tokens)
     assert "第39句话" in text
     assert "第0句话" not in text
+
+
+@settings_of_hypothesis(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.builds(Turn, st.sampled_from(list(Role)), st.text(max_size=400)), max_size=20),
+    st.text(min_size=1, max_size=300),
+    st.sampled_from(["chat", "completion"]),
+)
+def test_whatever_the_history_the_prompt_fits_and_rules_and_text_are_whole(
+    folder: Path, turns: list[Turn], text: str, form: Any
+) -> None:
+    generator = LocalGenerator(settings(folder, prompt=form))
+    loaded = loaded_of(folder, form)
+    tokens = generator._tokens(Request(text, Language.ZH, Script.HANS, history=tuple(turns)), loaded)
+    assert len(tokens) + 24 <= loaded.context
+    shown = loaded.tokenizer.decode(tokens)
+    assert _clean(prompt.escape(text), loaded.tokenizer) in shown
+    if form == "chat":
+        assert prompt.load_words(Language.ZH).system.strip() in shown
 
 
 async def test_a_text_too_long_for_the_model_is_an_error(tmp_path: Path, start: Callable[..., Any]) -> None:

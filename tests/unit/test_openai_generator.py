@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
@@ -11,7 +12,8 @@ from pydantic import SecretStr
 import engine.generators.openai as module
 from config import Language, Script
 from config.settings import OpenAISettings
-from engine import GeneratorError, Piece, Request
+from engine import GeneratorError, Piece, Request, Role, Turn
+from engine.generators import prompt
 from engine.generators.openai import FAILURES_TO_REST, OpenAIGenerator
 from engine.guard import Guard
 from engine.responder import Responder
@@ -59,6 +61,20 @@ async def test_the_key_and_the_messages_are_sent(server: OpenAIServer) -> None:
     body = server.bodies[0]
     assert [m["role"] for m in body["messages"]] == ["system", "user"]
     assert body["stream"] is True
+    await generator.close()
+
+
+async def test_a_long_talk_is_sent_within_its_tokens_and_what_was_before_in_facts(server: OpenAIServer) -> None:
+    turns = tuple(Turn(role, f"我又失眠了，第{n}晚。" * 12) for n in range(40) for role in (Role.USER, Role.ASSISTANT))
+    generator = await started(server.url)
+    async for _ in generator.stream(replace(REQUEST, history=turns)):
+        pass
+    system, *earlier, last = [message["content"] for message in server.bodies[0]["messages"]]
+    assert system == prompt.load_words(Language.ZH).system.strip()
+    assert 0 < sum(map(prompt.estimate_tokens, earlier)) <= prompt.HISTORY_TOKENS
+    assert "第39晚" in earlier[-1]
+    assert "此前谈到过：睡眠" in last
+    assert REQUEST.text in last
     await generator.close()
 
 

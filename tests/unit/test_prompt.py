@@ -107,12 +107,52 @@ def test_a_counsellor_s_words_are_not_the_bot_s_own() -> None:
     assert "<咨询师>\n我是林老师，我在\n</咨询师>" in messages[-1].content
 
 
-def test_a_very_long_text_loses_its_middle() -> None:
+def test_a_very_long_earlier_text_loses_its_middle() -> None:
     text = "开头" + "很长" * 5000 + "结尾"
-    last = prompt.chat(Request(text, Language.ZH, Script.HANS))[-1].content
-    assert len(last) < prompt.MAX_TEXT_CHARS + 300
-    assert "开头" in last
-    assert "结尾" in last
+    earlier = prompt.chat(Request("嗯", Language.ZH, Script.HANS, history=(Turn(Role.USER, text),)))[-1].content
+    assert prompt.estimate_tokens(earlier) < prompt.TEXT_TOKENS + 300
+    assert "开头" in earlier
+    assert "结尾" in earlier
+
+
+@given(TURNS, st.integers(0, 2000), st.text(max_size=4000), st.sampled_from(list(Language)))
+def test_the_rules_and_the_text_are_whole_whatever_the_history(
+    turns: list[Turn], budget: int, text: str, language: Language
+) -> None:
+    messages = prompt.chat(Request(text, language, history=tuple(turns)), budget)
+    assert messages[0].content == prompt.load_words(language).system.strip()
+    assert prompt.escape(text) in messages[-1].content
+    assert prompt.escape(text) in prompt.completion(Request(text, language, history=tuple(turns)), budget)
+
+
+LONG_TALK = (
+    Turn(Role.USER, "我晚上总是失眠，很害怕，我妈妈也睡不好"),
+    Turn(Role.ASSISTANT, "想先让身体松一松的话，回“练习”就好，我陪你做2分钟的「长呼气」。"),
+    Turn(Role.COUNSELLOR, "我是林老师，我们聊过了"),
+    *(Turn(role, f"第{n}句话" * 20) for n in range(30) for role in (Role.USER, Role.ASSISTANT)),
+)
+
+
+def test_what_no_longer_fits_is_summed_up_in_facts() -> None:
+    last = prompt.chat(Request("嗯", Language.ZH, Script.HANS, history=LONG_TALK), 700)[-1].content
+    summary = last[last.index("<更早的谈话>") : last.index("</更早的谈话>")]
+    for fact in ("睡眠", "害怕", "你妈妈", "长呼气", "咨询师"):
+        assert fact in summary
+    assert "失眠" not in last
+    whole = prompt.chat(Request("嗯", Language.ZH, Script.HANS, history=LONG_TALK), 100_000)
+    assert not any("更早的谈话" in message.content for message in whole[1:])
+
+
+@given(TURNS, st.integers(prompt.SUMMARY_TOKENS * 2, 600))
+def test_a_summary_keeps_to_the_budget_too(turns: list[Turn], budget: int) -> None:
+    request = Request("嗯", Language.ZH, Script.HANS, history=(*LONG_TALK, *turns))
+    shown = prompt.chat(request, budget)
+    alone = prompt.chat(replace(request, history=()))
+    # what is not history: the reminder of a long talk, and the marker round the summary
+    around = prompt.estimate_tokens(prompt.load_words(Language.ZH).reminder) + 20
+    size = sum(prompt.estimate_tokens(m.content) for m in shown) - sum(prompt.estimate_tokens(m.content) for m in alone)
+    assert size <= budget + around
+    assert prompt.chat(request, budget) == shown
 
 
 def test_a_completion_prompt_leaves_the_answer_open() -> None:
