@@ -33,7 +33,9 @@ class WebAdapter(NoExtras):
 
     platform = PLATFORM
     account = ACCOUNT
-    capabilities = Capabilities(max_length=8000, unit=Unit.CHARACTERS, streaming=True, typing=True, buttons=True)
+    capabilities = Capabilities(
+        max_length=8000, unit=Unit.CHARACTERS, streaming=True, typing=True, buttons=True, thumbs=True
+    )
 
     def __init__(
         self,

@@ -94,6 +94,10 @@ def _line(line: Shown) -> dict[str, Any]:
         shaped["name"] = line.name
     if line.buttons:
         shaped["buttons"] = [[{"label": b.label, "action": b.action} for b in row] for row in line.buttons]
+    if line.thumbs:
+        shaped["thumbs"] = {"helpful": line.thumbs.helpful} | {
+            name: line.thumbs.action(helpful) for name, helpful in (("up", True), ("down", False))
+        }
     if line.key:
         shaped["client_id"] = line.key.rpartition(":")[2]
     return shaped

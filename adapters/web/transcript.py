@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from adapters.base import Address, Button
+from adapters.base import Address, Button, Thumbs
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Shown:
     buttons: tuple[tuple[Button, ...], ...] = ()
     key: str = ""
     name: str = ""
+    thumbs: Thumbs | None = None
 
 
 class Transcript(Protocol):

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 _ARGS = (
     "--headless=new",
@@ -18,6 +18,9 @@ _ARGS = (
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
+
+# Long enough for a busy machine: a test waits for what it says, and fails by what it finds, not by the clock.
+expect.set_options(timeout=30_000)
 
 
 @asynccontextmanager

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
-from adapters.base import Address, Button, Kind
+from adapters.base import Address, Button, Kind, Thumbs
 from adapters.web import WebAdapter
 from config.language import Language
-from config.texts import load_texts
+from config.texts import Texts, load_texts
 from tests.e2e.browser import chromium
 from tests.e2e.web_room import Room, Site, say, web_chat
 
@@ -133,6 +133,52 @@ async def test_a_message_that_is_not_stored_says_so_and_can_be_sent_again(page: 
     assert len(room.received) == 1
 
 
+def thumb(page: Page, words: Texts, key: str) -> Locator:
+    """One of the thumbs under the last answer, found as a screen reader finds it."""
+    return page.get_by_role("group", name=words.get("web.feedback")).last.get_by_role(
+        "button", name=words.get(f"web.{key}"), exact=True
+    )
+
+
+async def test_a_thumb_is_pressed_by_keyboard_stays_and_can_be_changed(
+    page: Page, room: Room, chat: tuple[WebAdapter, Site]
+) -> None:
+    address = await hello(page, room)
+    await say(chat[0], room, address, "An answer.", thumbs=Thumbs(17))
+    await say(chat[0], room, address, EN.get("privacy"), "system")
+    await expect(page.get_by_role("group", name=EN.get("web.feedback"))).to_have_count(1)
+    up, down = thumb(page, EN, "helpful"), thumb(page, EN, "unhelpful")
+    await up.focus()
+    await page.keyboard.press("Enter")
+    await expect(up).to_have_attribute("aria-pressed", "true")
+    await expect(page.locator(".noted")).to_have_text(EN.get("web.noted"))
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Space")
+    await expect(down).to_have_attribute("aria-pressed", "true")
+    await expect(up).to_have_attribute("aria-pressed", "false")
+    await down.click()  # pressed already: nothing more to say
+    presses = (await room.wait_for(3))[1:]
+    assert [(m.kind, m.text) for m in presses] == [(Kind.ACTION, "feedback up 17"), (Kind.ACTION, "feedback down 17")]
+    assert await bubbles(page) == ["hello", "An answer.", EN.get("privacy")], "a thumb is no part of the talk"
+    await page.get_by_role("button", name="中文").click()
+    await expect(thumb(page, ZH, "unhelpful")).to_have_attribute("aria-pressed", "true")
+    await expect(page.locator(".noted")).to_have_text(ZH.get("web.noted"))
+
+
+async def test_a_thumb_shows_what_was_said_before_and_outlives_a_broken_connection(
+    page: Page, room: Room, chat: tuple[WebAdapter, Site]
+) -> None:
+    adapter, site = chat
+    address = await hello(page, room)
+    await say(adapter, room, address, "An answer.", thumbs=Thumbs(17, helpful=False))
+    await expect(thumb(page, EN, "unhelpful")).to_have_attribute("aria-pressed", "true")
+    await site.stop()
+    await thumb(page, EN, "helpful").click()
+    await site.start()
+    assert (await room.wait_for(2))[1].text == "feedback up 17"
+    await expect(page.locator("#log .item")).to_have_count(2)
+
+
 async def test_the_crisis_button_works_online_and_shows_the_numbers_offline(
     page: Page, room: Room, chat: tuple[WebAdapter, Site]
 ) -> None:
@@ -201,12 +247,13 @@ async def test_days_are_separated_and_old_lines_stay_in_order(
     page: Page, room: Room, chat: tuple[WebAdapter, Site]
 ) -> None:
     address = await hello(page, room)
+    await expect(page.locator(".tick.sent")).to_be_visible()  # else the page would send it again, above the old lines
     now = datetime.now(UTC)
     room.erase(address)
     for days in (3, 3, 1, 0):
         room.add(address, "bot", f"{days} days ago", at=now - timedelta(days=days))
     await page.reload()
-    await expect(page.locator("#log .item", has_text="days ago")).to_have_count(4)  # the hello may still be on its way
+    await expect(page.locator("#log .item", has_text="days ago")).to_have_count(4)
     await expect(page.locator(".day")).to_have_count(3)
     assert (await page.locator(".day").all_inner_texts())[1:] == ["yesterday", "today"]
 
@@ -262,11 +309,11 @@ async def test_a_narrow_phone_shows_everything_without_sideways_scrolling(
     await page.get_by_role("textbox").fill("w" * 500)
     await page.locator(".send").click()
     (message,) = await room.wait_for(1)
-    await say(chat[0], room, message.address, "https://example.org/" + "x" * 300)
-    await expect(page.locator("#log .item.bot")).to_be_visible()
+    await say(chat[0], room, message.address, "https://example.org/" + "x" * 300, thumbs=Thumbs(17))
+    await page.locator(".thumbs .helpful").click()
     assert await page.evaluate("document.documentElement.scrollWidth") == 320
     assert await page.locator("#scroller").evaluate("e => e.scrollWidth - e.clientWidth") == 0
-    for name in (".crisis", ".human", "#text", ".send"):
+    for name in (".crisis", ".human", "#text", ".send", ".thumbs .helpful", ".thumbs .unhelpful"):
         box = await page.locator(name).bounding_box()
         assert box
         assert box["height"] >= 40, "large enough for a thumb"
@@ -300,8 +347,9 @@ async def test_texts_have_enough_contrast(
     page = await context.new_page()
     await enter(page, chat[1])
     address = await hello(page, room)
-    await say(chat[0], room, address, "Call 110", buttons=((Button("Yes", "yes"),),))
+    await say(chat[0], room, address, "Call 110", buttons=((Button("Yes", "yes"),),), thumbs=Thumbs(17))
     await say(chat[0], room, address, "Hello", "counsellor", name="Lin")
+    await page.locator(".thumbs .helpful").click()
     await page.locator(".human").click()
     await page.locator("#menu-button").click()
     await expect(page.locator(".counsellor")).to_be_visible()

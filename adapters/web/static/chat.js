@@ -17,7 +17,7 @@ let language = firstLanguage();
 let words = {};
 let unread = 0;
 
-const log = new Log($("log"), press, (id) => link.retry(id));
+const log = new Log($("log"), { press, retry: (id) => link.retry(id), rate });
 const link = new Link(
   {
     state: showOnline,
@@ -98,7 +98,7 @@ function forget() {
 }
 
 function showUnsent() {
-  for (const item of link.unsent()) log.addPending(item);
+  for (const item of link.unsent()) if (!item.quiet) log.addPending(item);
 }
 
 function say(written) {
@@ -107,6 +107,11 @@ function say(written) {
 
 function press(action, label) {
   transmit({ id: newId(), action, label });
+}
+
+/** A thumb is kept until it is stored, as a text is, but is no part of the talk. */
+function rate(action) {
+  link.send({ id: newId(), action, quiet: true });
 }
 
 function transmit(item) {

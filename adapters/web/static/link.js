@@ -29,7 +29,7 @@ export class Link {
     return keys.map((key) => JSON.parse(localStorage.getItem(key))).sort((a, b) => a.at - b.at);
   }
 
-  /** Keep an item {id, text or action, label?} until it is acknowledged, and send it. */
+  /** Keep an item {id, text or action, label?, quiet?} until it is acknowledged, and send it. */
   send(item) {
     localStorage.setItem(PREFIX + item.id, JSON.stringify({ ...item, at: Date.now() }));
     if (this.online) this.transmit(item);

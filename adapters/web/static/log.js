@@ -3,12 +3,11 @@
 const OVERLAP = 8; // how many of the newest lines the server compares with its own
 
 export class Log {
-  /** `press(action, label)` and `retry(id)` are called when the user does so; `words` holds the page's texts. */
-  constructor(list, press, retry) {
+  /** `on` holds what is called when the user does it: press(action, label), retry(id), rate(action). */
+  constructor(list, on) {
     this.list = list;
-    this.press = press;
-    this.retry = retry;
-    this.words = {};
+    this.on = on;
+    this.words = {}; // the page's texts
     this.numbers = null;
   }
 
@@ -111,9 +110,39 @@ export class Log {
     }
     item.append(who, bubble);
     for (const row of line.buttons ?? []) item.append(this.buttons(row));
-    item.append(element("div", "meta"));
+    const foot = element("div", "foot");
+    foot.append(element("div", "meta"));
+    if (line.thumbs) foot.append(this.thumbs(line.thumbs));
+    item.append(foot);
     this.label(item);
     return item;
+  }
+
+  /** A thumb up and one down under an answer. The one pressed stays pressed until the other is. */
+  thumbs({ helpful, up, down }) {
+    const box = element("div", "thumbs");
+    box.setAttribute("role", "group");
+    for (const [name, value, action] of [["helpful", true, up], ["unhelpful", false, down]]) {
+      const button = element("button", name);
+      button.type = "button";
+      button.append(thumbIcon());
+      button.setAttribute("aria-pressed", String(helpful === value));
+      button.addEventListener("click", () => this.rate(button, action));
+      box.append(button);
+    }
+    const noted = element("span", "noted");
+    noted.setAttribute("role", "status");
+    box.append(noted);
+    return box;
+  }
+
+  rate(pressed, action) {
+    if (pressed.getAttribute("aria-pressed") === "true") return;
+    for (const each of pressed.parentElement.querySelectorAll("button")) {
+      each.setAttribute("aria-pressed", String(each === pressed));
+    }
+    pressed.parentElement.querySelector(".noted").textContent = this.words["web.noted"];
+    this.on.rate(action);
   }
 
   buttons(row) {
@@ -121,7 +150,7 @@ export class Log {
     for (const { label, action } of row) {
       const button = element("button", "choice", label);
       button.type = "button";
-      button.addEventListener("click", () => this.press(action, label));
+      button.addEventListener("click", () => this.on.press(action, label));
       box.append(button);
     }
     return box;
@@ -148,8 +177,21 @@ export class Log {
       who.classList.add("unseen");
       this.labelDelivery(item, meta);
     }
+    this.labelThumbs(item.querySelector(".thumbs"));
     const { command } = item.dataset;
     if (command) item.querySelector(".bubble").textContent = words[COMMAND_WORDS[command]] ?? words[`menu.${command.slice(1)}`] ?? command;
+  }
+
+  labelThumbs(box) {
+    if (!box) return;
+    box.setAttribute("aria-label", this.words["web.feedback"]);
+    for (const button of box.querySelectorAll("button")) {
+      const word = this.words[`web.${button.className}`];
+      button.setAttribute("aria-label", word);
+      button.title = word;
+    }
+    const noted = box.querySelector(".noted");
+    if (noted.textContent) noted.textContent = this.words["web.noted"];
   }
 
   labelDelivery(item, meta) {
@@ -157,7 +199,7 @@ export class Log {
     if (state === "failed") {
       const button = element("button", "retry", this.words["web.failed"]);
       button.type = "button";
-      button.addEventListener("click", () => this.retry(client));
+      button.addEventListener("click", () => this.on.retry(client));
       meta.replaceChildren(button);
     } else if (state === "refused") {
       meta.replaceChildren(element("span", "refused", reason));
@@ -208,6 +250,18 @@ function dayName(date, language) {
   const days = Math.round((midnight(date) - midnight(new Date())) / 86_400_000);
   if (days === 0 || days === -1) return new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(days, "day");
   return date.toLocaleDateString(language, { month: "long", day: "numeric", weekday: "long" });
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function thumbIcon() {
+  const icon = document.createElementNS(SVG, "svg");
+  icon.setAttribute("viewBox", "0 0 24 24");
+  icon.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", "M7 11v9H4v-9zm0 0 4-7.5c1.5 0 2.5 1 2.5 2.5V10H19a1.8 1.8 0 0 1 1.8 2.1l-1.1 6.4A1.8 1.8 0 0 1 18 20H7");
+  icon.append(path);
+  return icon;
 }
 
 export function element(tag, className = "", text = "") {

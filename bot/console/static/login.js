@@ -65,4 +65,5 @@ if (setup) {
   $("name").value = name ?? "";
   refuse(error ?? "");
 }
-(setup ? $("password") : $("name")).focus();
+// Whoever was quicker than the words keeps the field they are typing in.
+if (!$("form").contains(document.activeElement)) (setup ? $("password") : $("name")).focus();
