@@ -106,6 +106,30 @@ class Button:
     action: str
 
 
+_THUMB = re.compile(r"feedback (up|down) ([0-9]{1,18})")
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbs:
+    """A thumb up and a thumb down under an answer, whose id in the store is `message_id`; `helpful` is the one pressed.
+
+    Where a thumb is pressed, its `action` comes back as the text of an ACTION message.
+    """
+
+    message_id: int
+    helpful: bool | None = None
+
+    def action(self, helpful: bool) -> str:
+        """What one of the thumbs does."""
+        return f"feedback {'up' if helpful else 'down'} {self.message_id}"
+
+    @classmethod
+    def pressed(cls, action: str) -> "Thumbs | None":
+        """The thumbs of which one was pressed; None for another button's action."""
+        match = _THUMB.fullmatch(action)
+        return cls(int(match[2]), match[1] == "up") if match else None
+
+
 @dataclass(frozen=True, slots=True)
 class Copy:
     """A message in another chat of the same platform and account, by the platform's own id."""
@@ -137,6 +161,7 @@ class Reply:
     author: str = "bot"  # bot, counsellor or system: the web page labels them
     message_id: int = 0  # the store's id, so that a page can tell a repeat
     copy: Copy | None = None
+    thumbs: Thumbs | None = None  # where the platform has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +189,7 @@ class Capabilities:
     typing: bool = False
     buttons: bool = False
     copies: bool = False  # `Reply.copy` is understood
+    thumbs: bool = False  # `Reply.thumbs` is shown; elsewhere people can say in words whether an answer helped
     window_hours: float | None = None  # how long after the user's last message the bot may write; None: always
     window_messages: int | None = None  # how many messages it may write in that window
 

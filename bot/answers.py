@@ -3,23 +3,28 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import takewhile
 
-from adapters import Adapter, Address, Copy, Kind
+from adapters import Adapter, Address, Copy, Kind, Thumbs
 from bot.commands import Commands
 from bot.desk_chat import DeskChat
 from bot.handoff import Desks, content, label
-from bot.speak import Speaker
+from bot.memory import Memories, Recalled
+from bot.speak import Buttons, Speaker
 from bot.store import Store, conversations, handoffs, messages, outbox, turns
+from bot.store.conversations import Conversation
 from bot.store.messages import Stored
 from bot.store.outbox import Outgoing
 from bot.turn import Outcome, Work
 from bot.wording import Wording, in_script
 from config import Language, Script, load_texts
-from engine import Level, Request, Role, Turn
-from engine.language import detect
+from engine import Answer, Level, Request, Turn
+from engine.language import other_language
 from engine.responder import OnText, Responder
+from engine.types import BUSY
+from engine.understanding import agrees, command_in, finds_helpful
 
 READABLE = 20_000
 """Characters of one turn that are answered; a longer text is kept and screened, and the user is asked for less."""
@@ -27,7 +32,6 @@ READABLE = 20_000
 TYPING_AFTER = 0.4  # seconds; an answer from the library is there before
 DRAFT_AFTER = 0.8  # seconds; an answer that is there sooner is shown at once
 TYPING_EVERY = 4.0
-_ROLE = {messages.USER: Role.USER, messages.COUNSELLOR: Role.COUNSELLOR}
 
 
 class Answers:
@@ -41,6 +45,7 @@ class Answers:
         speaker: Speaker,
         desks: Desks,
         commands: Commands,
+        memories: Memories,
         desk_chat: DeskChat,
         adapters: Mapping[str, Adapter],
         gather: bool,
@@ -51,6 +56,7 @@ class Answers:
         self._speaker = speaker
         self._desks = desks
         self._commands = commands
+        self._memories = memories
         self._desk_chat = desk_chat
         self._adapters = adapters
         self._gather = gather
@@ -69,8 +75,23 @@ class Answers:
         if first.kind is not Kind.TEXT and not first.text.strip():
             key = f"media.{first.kind.value}"
             return self._fixed(work, [first], key if self._has(key) else "media.other")
-        taken = list(takewhile(lambda m: m.text.strip() and m.kind is Kind.TEXT, work.pending)) if self._gather else []
+        if command := self._command_meant(work, first):
+            return Outcome([first.id], apply=self._commands.handler(replace(first, kind=Kind.COMMAND, text=command)))
+        taken = list(takewhile(_is_talk, work.pending)) if self._gather else []
         return await self._talk(work, taken or [first])
+
+    def _command_meant(self, work: Work, first: Stored) -> str:
+        """The command that plain words stand for: by themselves, or as an answer to what was just said."""
+        person = work.person
+        if person.holder != conversations.BOT or first.kind is not Kind.TEXT:
+            return ""
+        if (said := _earlier(work, first)[-1:]) and said[0].author != messages.USER:
+            if self._memories.asks(person, said[0]) and (agreed := agrees(first.text)) is not None:
+                return f"remember {'yes' if agreed else 'no'}"
+            in_words = said[0].thumbs and not self._speaker.of(person.address).thumbs
+            if in_words and (helpful := finds_helpful(first.text)) is not None:
+                return Thumbs(said[0].id).action(helpful)
+        return command_in(first.text)
 
     async def _talk(self, work: Work, taken: list[Stored]) -> Outcome:
         text = "\n".join(m.text for m in taken).strip()
@@ -85,13 +106,21 @@ class Answers:
                 return self._stay(work, taken, handoff.level)
         if len(text) > READABLE:
             return self._fixed(work, taken, "input.too_long", limit=READABLE)
-        if detect(text) is None and any(c.isalpha() for c in text) and not work.person.language_chosen:
-            return self._fixed(work, taken, "input.unsupported_language", lines=self._wording.lines_for(work.person))
+        if other := self._other_language(work, text):
+            return self._outcome(work, taken, self._wording.unsupported(work.person, other))
         return await self._reply(work, taken, text)
+
+    def _other_language(self, work: Work, text: str) -> str | None:
+        """Which language that the bot does not serve a text is in, unless the person chose one that it does."""
+        person = work.person
+        previous = (person.language, person.script) if person.language else None
+        return None if person.language_chosen else other_language(text, previous)
 
     async def _reply(self, work: Work, taken: list[Stored], text: str) -> Outcome:
         person = work.person
         language = self._wording.language_of(person)
+        earlier = _earlier(work, taken[0])
+        recalled = await self._memories.recall(person, earlier, taken[0].at)
         request = Request(
             text=text,
             language=language,
@@ -99,29 +128,44 @@ class Answers:
             history=_history(work, taken),
             level=person.level,
             conversation=str(person.id),
+            memory=recalled.facts,
             note=self._store.cipher.open(person.note) if person.note else "",
         )
         async with self._typing(person.address):
-            answer = await self._responder.answer(request, self._drafts(work))
-        written = in_script(answer.text, request.script)
-        parts = self._speaker.parts(person.address, written)
-        return Outcome(
-            [m.id for m in taken],
-            [
-                Outgoing(
-                    conversation_id=person.id,
-                    address=person.address,
-                    kind=outbox.Kind.REPLY,
-                    text=part,
-                    author=messages.BOT,
-                    fence=person.fence,
-                    generator=answer.generator,
-                )
-                for part, _ in parts
-            ],
-        )
+            answer = await self._responder.answer(request, self._drafts(work, recalled))
+        if answer.generator == BUSY:
+            return self._outcome(work, taken, in_script(answer.text, request.script))
+        written = recalled.around(in_script(answer.text, request.script))
+        handled = [m.id for m in taken]
+        if question := await self._memories.question(person, taken, earlier):
+            # Not both: a thumb under a question could be taken for the answer to it.
+            text = f"{written}\n\n{question.text}"
+            rows = self._answer_rows(person, text, answer, buttons=question.buttons, thumbs=False)
+            return Outcome(handled, rows, apply=question.note, fence=person.fence)
+        return Outcome(handled, self._answer_rows(person, written, answer, buttons=(), thumbs=True))
 
-    def _drafts(self, work: Work) -> OnText | None:
+    def _answer_rows(
+        self, person: Conversation, text: str, answer: Answer, *, buttons: Buttons, thumbs: bool
+    ) -> list[Outgoing]:
+        """An answer as platform messages; buttons and thumbs stand under the last."""
+        parts = self._speaker.parts(person.address, text, buttons)
+        return [
+            Outgoing(
+                conversation_id=person.id,
+                address=person.address,
+                kind=outbox.Kind.REPLY,
+                text=part,
+                author=messages.BOT,
+                buttons=row_buttons,
+                fence=person.fence,
+                generator=answer.generator,
+                version=answer.version,
+                thumbs=thumbs and n == len(parts),
+            )
+            for n, (part, row_buttons) in enumerate(parts, 1)
+        ]
+
+    def _drafts(self, work: Work, recalled: Recalled) -> OnText | None:
         """Shows the beginning of an answer where the platform can, as long as the conversation is still the bot's."""
         adapter = self._adapters.get(work.person.address.platform)
         if adapter is None or not adapter.capabilities.streaming:
@@ -135,7 +179,8 @@ class Answers:
             async with self._store.reading() as tx:
                 fences = await conversations.fences(tx, [work.person.id])
             if fences.get(work.person.id) == work.person.fence:
-                await adapter.draft(work.person.address, in_script(text, work.person.script))
+                draft = recalled.greeted(in_script(text, work.person.script))
+                await adapter.draft(work.person.address, draft)
 
         return show
 
@@ -236,11 +281,17 @@ async def _keep_typing(adapter: Adapter, address: Address) -> None:
         await asyncio.sleep(TYPING_EVERY)
 
 
+def _is_talk(message: Stored) -> bool:
+    """Whether a message may be answered together with others."""
+    return message.kind is Kind.TEXT and bool(message.text.strip()) and not command_in(message.text)
+
+
+def _earlier(work: Work, first: Stored) -> Sequence[Stored]:
+    """What the user had seen when they wrote `first`, oldest first."""
+    return [m for m in work.history if m.seq is not None and m.seq < (first.seq or 0)]
+
+
 def _history(work: Work, taken: list[Stored]) -> tuple[Turn, ...]:
     """Earlier talk as the engine takes it: without what is being answered now, and without what was pressed or sent."""
     now = {m.id for m in taken}
-    return tuple(
-        Turn(_ROLE.get(m.author, Role.ASSISTANT), m.text)
-        for m in work.history
-        if m.id not in now and m.kind is Kind.TEXT and m.text
-    )
+    return tuple(m.turn for m in work.history if m.id not in now and m.kind is Kind.TEXT and m.text)

@@ -17,8 +17,11 @@ from bot.delivery import Delivery
 from bot.desk import Desk
 from bot.desk_chat import DeskChat
 from bot.escalation import Escalation
+from bot.feedback import Feedback
 from bot.handoff import Desks, Handoffs
 from bot.intake import Intake
+from bot.memory import Memories
+from bot.opinions import Opinions
 from bot.speak import Speaker
 from bot.store import OUTBOX, Cipher, Store
 from bot.store.migrate import upgrade
@@ -26,12 +29,13 @@ from bot.transcript import StoreTranscript
 from bot.turn import Turns
 from bot.wording import Wording
 from config import ConfigError, Roster, Settings, load_crisis_lines, load_roster
-from engine import Generator, Screener
+from engine import Generator, Screener, SecondOpinion
 from engine.generators import make_generator
 from engine.guard import Guard
 from engine.library import LibraryGenerator, load_library
 from engine.responder import Responder
 from engine.screening import load_screener
+from engine.screening.opinions import make_second_opinion
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +61,7 @@ class App:
     delivery: Delivery
     escalation: Escalation
     responder: Responder
+    opinions: Opinions | None
 
     @contextlib.asynccontextmanager
     async def running(self, without: Sequence[Adapter] = ()) -> AsyncIterator[None]:
@@ -69,6 +74,8 @@ class App:
             await self.responder.start()
             tasks.append(asyncio.create_task(self.turns.run(), name="turns"))
             tasks.append(asyncio.create_task(self.escalation.run(), name="escalation"))
+            if self.opinions:
+                tasks.append(asyncio.create_task(self.opinions.run(), name="opinions"))
         for adapter in [a for a in self.adapters.values() if a not in without]:
             tasks.append(asyncio.create_task(_serve(adapter, self.intake), name=f"adapter-{adapter.platform}"))
         try:
@@ -112,11 +119,13 @@ def build(
     store: Store | None = None,
     screener: Screener | None = None,
     generator: Generator | None = None,
+    second_opinion: SecondOpinion | None = None,
     extra: Sequence[Adapter] = (),
 ) -> App:
     """Put a process together. Nothing is started or opened yet.
 
-    `screener`, `generator` and `extra` adapters replace or add to what the settings name. Raises ConfigError.
+    `screener`, `generator`, `second_opinion` and `extra` adapters replace or add to what the settings name. Raises
+    ConfigError.
     """
     if unknown := set(roles) - set(ROLES):
         raise ConfigError(f"--roles: {', '.join(sorted(unknown))}: no such role; there are {', '.join(ROLES)}")
@@ -131,13 +140,16 @@ def build(
     handoffs = Handoffs(desks, speaker, wording)
     desk = Desk(store, desks, speaker, wording, settings.handoff.lease_seconds)
     responder = make_responder(settings, generator)
+    memories = Memories(store, speaker, wording)
+    more = {"memory": memories.shown, "remember": memories.answered, "feedback": Feedback(speaker, wording).taken}
     answers = Answers(
         store,
         responder,
         wording,
         speaker,
         desks,
-        Commands(store, handoffs, speaker, wording),
+        Commands(store, handoffs, speaker, wording, more),
+        memories,
         DeskChat(store, desk, speaker),
         adapters,
         gather=settings.turn.gather_seconds > 0,
@@ -151,7 +163,15 @@ def build(
         adapters=adapters,
         console=console,
         desk=desk,
-        intake=Intake(store, screener or load_screener(), handoffs, desks, settings.turn.gather_seconds, ("wechat",)),
+        intake=Intake(
+            store,
+            screener or load_screener(),
+            handoffs,
+            desks,
+            settings.turn.gather_seconds,
+            ("wechat",),
+            second_opinion=second_opinion is not None or settings.second_opinion != "none",
+        ),
         turns=Turns(
             store,
             answers,
@@ -165,6 +185,7 @@ def build(
             store, handoffs, settings.handoff.lease_seconds, settings.handoff.reassure_seconds, work.poll_seconds
         ),
         responder=responder,
+        opinions=_opinions(settings, roles, store, handoffs, second_opinion),
     )
 
 
@@ -178,6 +199,16 @@ def make_responder(settings: Settings, generator: Generator | None = None) -> Re
         settings.turn.reply_timeout_seconds,
         library.search,
     )
+
+
+def _opinions(
+    settings: Settings, roles: Sequence[str], store: Store, handoffs: Handoffs, given: SecondOpinion | None
+) -> Opinions | None:
+    """Who asks for second opinions: the workers, if the settings name one. Its libraries are imported only then."""
+    opinion = given or (make_second_opinion(settings) if "worker" in roles else None)
+    if opinion is None:
+        return None
+    return Opinions(store, opinion, handoffs, settings.opinion_timeout_seconds, settings.work.poll_seconds)
 
 
 def _adapters(settings: Settings, store: Store, desks: Desks) -> list[Adapter]:

@@ -1,6 +1,6 @@
 """The user's commands and buttons, and coming and going. A button's action is a command's text."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from adapters import Kind
 from bot.handoff import Handoffs
@@ -12,17 +12,22 @@ from bot.wording import Wording
 from config import Language, Script
 
 Handler = Callable[[Transaction, Conversation], Awaitable[None]]
+Run = Callable[[Transaction, Conversation, Stored, str], Awaitable[None]]
+"""Runs a command for a person: the message it came in, and what stood behind the command's name."""
 
 
 class Commands:
-    """Finds and runs commands."""
+    """Finds and runs commands: its own, and those in `more`."""
 
-    def __init__(self, store: Store, handoffs: Handoffs, speaker: Speaker, wording: Wording) -> None:
+    def __init__(
+        self, store: Store, handoffs: Handoffs, speaker: Speaker, wording: Wording, more: Mapping[str, Run]
+    ) -> None:
         self._store = store
         self._handoffs = handoffs
         self._speaker = speaker
         self._wording = wording
-        self._known: dict[str, Callable[[Transaction, Conversation, Stored, str], Awaitable[None]]] = {
+        self._known: dict[str, Run] = {
+            **more,
             "start": self._start,
             "help": self._help,
             "human": self._human,

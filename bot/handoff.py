@@ -86,7 +86,7 @@ class Handoffs:
             tx.now,
         )
         await handoffs.note(tx, handoff.id, "bot", "opened", found.level.value)
-        await self._comfort(tx, person, found, handoff, [self.wording.text(person, "handoff.queued")])
+        await self._comfort(tx, person, found, handoff, message_id, [self.wording.text(person, "handoff.queued")])
         return await self.alert(tx, person, handoff, found, "desk.alert", step=0)
 
     async def _raise(
@@ -105,7 +105,7 @@ class Handoffs:
         raised = replace(current, level=found.level, rank=found.level.rank, category=found.category, about=found.about)
         if current.state == handoffs.WAITING:
             await self._hold(tx, person)
-            await self._comfort(tx, person, found, raised, [])
+            await self._comfort(tx, person, found, raised, message_id, [])
         return await self.alert(tx, person, raised, found, "desk.raised", step=raised.step)
 
     async def request(self, tx: Transaction, person: Conversation, message_id: int) -> Handoff:
@@ -127,9 +127,17 @@ class Handoffs:
         await messages.finish_pending(tx, person.id)
 
     async def _comfort(
-        self, tx: Transaction, person: Conversation, found: Assessment, handoff: Handoff, more: list[str]
+        self,
+        tx: Transaction,
+        person: Conversation,
+        found: Assessment,
+        handoff: Handoff,
+        message_id: int,
+        more: list[str],
     ) -> None:
-        texts = [self.wording.safety(person, found), *more]
+        said = await messages.get(tx, message_id)
+        first = self.wording.safety_in_other(person, found, said.text if said else "")
+        texts = [*first, self.wording.safety(person, found), *more]
         await self.speaker.to_person(tx, person, outbox.Kind.CRISIS, texts, handoff_id=handoff.id)
 
     async def alert(
@@ -137,8 +145,8 @@ class Handoffs:
     ) -> Handoff:
         """Alert the counsellors of a step (all steps at EMERGENCY; only the holder once it is claimed)."""
         roster = self.desks.roster
-        step = len(roster.ladder) - 1 if handoff.level is Level.EMERGENCY else step
-        called, wait = roster.step(step)
+        step = len(roster.ladder) - 1 if handoff.level is Level.EMERGENCY else roster.staffed(step, tx.now)
+        called, wait = roster.step(step, tx.now)
         if handoff.state == handoffs.CLAIMED:
             called = tuple(c for c in called if c.id == handoff.counsellor) or tuple(
                 c for c in roster.counsellors if c.id == handoff.counsellor
@@ -177,7 +185,7 @@ class Handoffs:
         if handoff is None:
             return
         await handoffs.note(tx, handoff.id, "bot", "unreachable", reason)
-        called, _ = self.desks.roster.step(handoff.step)
+        called, _ = self.desks.roster.step(handoff.step, tx.now)
         if handoff.counsellor:
             called = tuple(c for c in self.desks.roster.counsellors if c.id == handoff.counsellor)
         for counsellor in called:

@@ -13,13 +13,14 @@ from prometheus_client import Counter, Histogram
 from adapters import Kind, Message, Receipt
 from bot.batch import Batcher
 from bot.handoff import Desks, Handoffs
-from bot.store import TURNS, Store, Transaction, conversations, handoffs, messages, outbox
+from bot.store import TURNS, Store, Transaction, conversations, handoffs, messages, opinions, outbox
 from bot.store.conversations import Conversation
 from bot.store.messages import DONE, PENDING
 from bot.store.recent import RecentTalk
 from bot.store.wake import page
-from engine import Assessment, Category, Level, Role, Screener, Turn
-from engine.language import detect
+from config import Language, Script
+from engine import Assessment, Category, Level, Screener
+from engine.language import detect, other_language
 
 log = structlog.get_logger(__name__)
 CONTEXT = 12  # earlier messages that the screener is shown
@@ -49,6 +50,12 @@ class _Arrival:
     def urgent(self) -> bool:
         return self.assessment is not None and self.assessment.level.needs_human
 
+    @property
+    def may_rise(self) -> bool:
+        """Whether a second opinion could change anything: words of a user, not yet at the highest level."""
+        words = self.message.kind not in (*_WORDLESS, Kind.COMMAND) and self.message.text.strip()
+        return bool(words) and self.assessment is not None and self.assessment.level < Level.EMERGENCY
+
 
 class Intake:
     """Receives messages for all adapters."""
@@ -61,14 +68,19 @@ class Intake:
         desks: Desks,
         gather_seconds: float,
         windowed: Sequence[str],
+        second_opinion: bool = False,
     ) -> None:
-        """`windowed` names the platforms that let the bot write only after the user did."""
+        """`windowed` names the platforms that let the bot write only after the user did.
+
+        With `second_opinion` each message is marked to be judged again after the commit; see `bot.opinions`.
+        """
         self._store = store
         self._screener = screener
         self._handoffs = handoffs
         self._desks = desks
         self._gather = timedelta(seconds=gather_seconds)
         self._windowed = frozenset(windowed)
+        self._second_opinion = second_opinion
         self._recent = RecentTalk(CONTEXT)
         self._batches: Batcher[Message, Receipt] = Batcher(self._commit)
 
@@ -134,7 +146,7 @@ class Intake:
     def _assess(self, message: Message, earlier: Sequence[messages.Stored]) -> Assessment:
         if message.kind in _WORDLESS or not message.text:
             return _CALM
-        turns = [Turn(_ROLE.get(m.author, Role.ASSISTANT), m.text) for m in earlier[-CONTEXT:] if m.text]
+        turns = [m.turn for m in earlier[-CONTEXT:] if m.text]
         try:
             with SCREENING.time():
                 return self._screener.assess(message.text, turns)
@@ -148,6 +160,8 @@ class Intake:
         for arrival, row_id in zip(arrivals, ids, strict=True):
             arrival.id = row_id
         await messages.add_assessments(tx, [(a.id, a.assessment) for a in arrivals if a.assessment])
+        if self._second_opinion:
+            await opinions.expect(tx, [a.id for a in arrivals if a.may_rise])
 
     async def _hand_off(self, tx: Transaction, urgent: Sequence[_Arrival]) -> None:
         """In the same commit: a handoff and its alerts for every urgent message."""
@@ -172,9 +186,6 @@ def _is_watched(arrival: _Arrival) -> bool:
     return arrival.person.holder != conversations.BOT or arrival.message.address.platform == "web"
 
 
-_ROLE = {messages.USER: Role.USER, messages.COUNSELLOR: Role.COUNSELLOR}
-
-
 def _key(message: Message) -> str:
     """The platform update's key, made unique over platforms and accounts."""
     return f"{message.address.platform}:{message.address.account}:{message.key}"[:300]
@@ -185,11 +196,16 @@ def _tongue(person: Conversation) -> tuple[object, ...]:
 
 
 def _learn(person: Conversation, message: Message) -> None:
-    """Note the language a person writes, unless they chose one, and that they can be reached."""
+    """Note the language a person writes, unless they chose one, and that they can be reached.
+
+    Whoever writes one that the bot does not serve is written to in English, until they write Chinese.
+    """
     person.blocked_at = message.sent_at if message.kind is Kind.LEFT else None
     previous = (person.language, person.script) if person.language else None
     text = "" if message.kind in (*_WORDLESS, Kind.COMMAND) else message.text
     found = detect(text, message.language_hint, previous)
+    if found is None and previous is None and other_language(text):
+        found = (Language.EN, Script.LATIN)
     if found is None:
         return
     language, script = found

@@ -58,6 +58,8 @@ async def readiness(app: App) -> dict[str, dict[str, object]]:
         checks[adapter.platform] = {"ok": health.ok, "detail": health.detail, "last_contact": contact}
     model = app.responder.status
     checks["generator"] = {"ok": True, "detail": f"{model.generator}: {model.state} {model.detail}".strip()}
+    if app.opinions:
+        checks["second_opinion"] = {"ok": True, "detail": app.opinions.state}
     expired = load_crisis_lines().expired(datetime.now(UTC).date())
     names = ", ".join(line.id for line in expired)
     checks["crisis_lines"] = {"ok": True, "detail": f"to be checked again: {names}" if expired else ""}

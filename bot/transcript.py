@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from adapters import Address, Button, Kind
+from adapters import Address, Button, Kind, Thumbs
 from adapters.web import Shown
 from bot.handoff import Desks
-from bot.store import Store, conversations, messages
+from bot.store import Store, conversations, feedback, messages
 from bot.store.messages import Stored
 
 PAGE_MESSAGES = 300
@@ -23,9 +23,10 @@ class StoreTranscript:
         async with self._store.reading() as tx:
             person = await conversations.at(tx, address)
             said = await messages.since(tx, person.id, message_id, PAGE_MESSAGES) if person else []
-        return [self._shown(m) for m in said if m.kind is not Kind.ACTION]
+            valued = await feedback.of(tx, [m.id for m in said if m.thumbs])
+        return [self._shown(m, valued[m.id][0] if m.id in valued else None) for m in said if m.kind is not Kind.ACTION]
 
-    def _shown(self, message: Stored) -> Shown:
+    def _shown(self, message: Stored, helpful: bool | None) -> Shown:
         counsellor = self._desks.roster.counsellor(message.counsellor or "")
         return Shown(
             id=message.seq or 0,
@@ -35,4 +36,5 @@ class StoreTranscript:
             buttons=tuple(tuple(Button(label, action) for label, action in line) for line in message.buttons),
             key=(message.key or "").split(":", 2)[-1],
             name=counsellor.name if counsellor else "",
+            thumbs=Thumbs(message.id, helpful) if message.thumbs else None,
         )

@@ -40,11 +40,15 @@ class Work:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a turn came to: the messages it handled, what is to leave, and what else happens in the same commit."""
+    """What a turn came to: the messages it handled, what is to leave, and what else happens in the same commit.
+
+    With `fence` all that is dropped once the conversation has changed hands; without `apply` it always is.
+    """
 
     handled: list[int]
     outgoing: list[Outgoing] = field(default_factory=list)
     apply: Callable[[Transaction, Conversation], Awaitable[None]] | None = None
+    fence: int | None = None
 
 
 Answerer = Callable[[Work], Coroutine[Any, Any, Outcome]]
@@ -136,6 +140,8 @@ class Turns:
         await outbox.add(tx, [out for outcome in written for out in outcome.outgoing])
         await messages.finish(tx, [i for outcome in written for i in outcome.handled])
         for work, outcome in ended:
+            if outcome.fence not in (None, people[work.claim.conversation_id].fence):
+                continue
             if outcome.apply and not await self._apply(tx, people[work.claim.conversation_id], outcome):
                 failed.append(work)
         await turns.release(tx, [work.claim for work, _ in ended if work not in failed])

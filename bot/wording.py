@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from adapters import Button
 from bot.store.conversations import Conversation
-from config import CrisisLine, CrisisLines, Language, Script, load_texts
+from config import CrisisLine, CrisisLines, Language, Script, load_other_languages, load_texts
 from engine import About, Assessment, Level
-from engine.language import to_script
+from engine.language import other_language, to_script
 
 LINES_SHOWN = 3
 """Crisis lines of a country that a text names beside the emergency numbers: a person in distress reads no long list."""
@@ -41,6 +41,20 @@ class Wording:
         text = self.text(person, key, lines=self.lines_for(person, found.level))
         return text if person.country else f"{text}\n\n{self.text(person, 'crisis.elsewhere')}"
 
+    def safety_in_other(self, person: Conversation, found: Assessment, said: str) -> list[str]:
+        """A few words with the lines in the language that somebody in danger wrote, if it is another one we know."""
+        key = f"{other_language(said)}.danger"
+        if key not in load_other_languages().keys():  # noqa: SIM118
+            return []
+        lines = self.lines_in(Language.EN, self._country_of(person), found.level)
+        return [load_other_languages().get(key, lines=lines)]
+
+    def unsupported(self, person: Conversation, language: str) -> str:
+        """That the bot does not read a language (as `other_language` names it): in that one if known, and in ours."""
+        key = f"{language}.calm"
+        ours = self.text(person, "input.unsupported_language", lines=self.lines_for(person))
+        return f"{load_other_languages().get(key)}\n\n{ours}" if key in load_other_languages().keys() else ours  # noqa: SIM118
+
     def crisis(self, person: Conversation) -> str:
         """The crisis lines of the person's country, as /crisis shows them."""
         parts = [self.text(person, "crisis.intro"), self.lines_for(person, Level.EMERGENCY)]
@@ -62,10 +76,11 @@ class Wording:
 
     def lines_for(self, person: Conversation, level: Level = Level.URGENT) -> str:
         """The numbers for a person, one a line."""
-        country = person.country or self.country
-        if country not in self.lines.countries():
-            country = self.country
-        return in_script(self.lines_in(self.language_of(person), country, level), person.script)
+        lines = self.lines_in(self.language_of(person), self._country_of(person), level)
+        return in_script(lines, person.script)
+
+    def _country_of(self, person: Conversation) -> str:
+        return person.country if person.country in self.lines.countries() else self.country
 
     def lines_in(self, language: Language, country: str, level: Level) -> str:
         """The numbers of a country, one a line. The emergency numbers come first when there is no time to lose."""

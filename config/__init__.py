@@ -5,7 +5,7 @@ from config.errors import ConfigError
 from config.language import Language, Script
 from config.roster import Counsellor, Roster, Step, load_roster
 from config.settings import Settings, load_settings
-from config.texts import Texts, load_texts
+from config.texts import Texts, load_other_languages, load_texts
 
 __all__ = [
     "ConfigError",
@@ -19,6 +19,7 @@ __all__ = [
     "Step",
     "Texts",
     "load_crisis_lines",
+    "load_other_languages",
     "load_roster",
     "load_settings",
     "load_texts",

@@ -106,11 +106,18 @@ class TransformersSettings(_Group):
     model: str = ""
     device: str = "auto"
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    quantize: Literal["none", "int8"] = "none"
     prompt: Literal["chat", "completion"] = "chat"
     max_new_tokens: int = Field(320, ge=8, le=4096)
     batch_size: int = Field(16, ge=1, le=256)
     queue_size: int = Field(256, ge=1)
     threads: int = Field(0, ge=0)  # 0: as torch chooses
+
+    @model_validator(mode="after")
+    def _quantizes_where_it_can(self) -> Self:
+        if self.quantize != "none" and self.device not in ("auto", "cpu"):
+            raise ValueError(f"quantize: {self.quantize} runs on a CPU only; set it to none, or device to cpu")
+        return self
 
 
 class OpenAISettings(_Group):
@@ -122,6 +129,23 @@ class OpenAISettings(_Group):
     model: str = ""
     max_tokens: int = Field(400, ge=8, le=8192)
     connect_timeout_seconds: float = Field(5.0, gt=0)
+
+
+class ClassifierSettings(_Group):
+    """A text classifier in this process, asked for a second opinion."""
+
+    model: str = ""
+    device: str = "auto"
+    labels: dict[str, Literal["none", "elevated", "urgent", "emergency"]] = {}  # of a model with labels of its own
+    threshold: float = Field(0.5, gt=0, lt=1)  # probability of danger from which a text is urgent
+    timeout_seconds: float = Field(10.0, gt=0, le=120)
+
+
+class JudgeSettings(OpenAISettings):
+    """A language model asked for a second opinion. Without a base_url of its own it is asked where `openai` points."""
+
+    max_tokens: int = Field(100, ge=32, le=8192)
+    timeout_seconds: float = Field(10.0, gt=0, le=120)
 
 
 class TurnSettings(_Group):
@@ -167,11 +191,14 @@ class Settings(BaseSettings):
     language: Language = Language.ZH  # for users whose language is not known yet
     country: str = Field("CN", pattern="^[A-Z]{2}$")  # whose crisis lines are shown when a user's country is not known
     generator: Literal["library", "transformers", "openai"] = "library"
+    second_opinion: Literal["none", "classifier", "judge"] = "none"
     web: WebSettings = WebSettings()
     telegram: TelegramSettings = TelegramSettings()
     wechat: WeChatSettings = WeChatSettings()
     transformers: TransformersSettings = TransformersSettings()
     openai: OpenAISettings = OpenAISettings()
+    classifier: ClassifierSettings = ClassifierSettings()
+    judge: JudgeSettings = JudgeSettings()
     turn: TurnSettings = TurnSettings()
     handoff: HandoffSettings = HandoffSettings()
     work: WorkSettings = WorkSettings()
@@ -189,6 +216,30 @@ class Settings(BaseSettings):
         if self.generator == "openai" and not (self.openai.base_url and self.openai.model):
             raise ValueError("generator is openai, so openai.base_url and openai.model are needed")
         return self
+
+    @model_validator(mode="after")
+    def _second_opinion_is_complete(self) -> Self:
+        if self.second_opinion == "classifier" and not self.classifier.model:
+            raise ValueError("second_opinion is classifier, so classifier.model is needed (a hub id or a folder)")
+        judge = self.judge_server
+        if self.second_opinion == "judge" and not (judge.base_url and judge.model):
+            raise ValueError(
+                "second_opinion is judge, so judge.base_url and judge.model are needed, or those of openai"
+            )
+        return self
+
+    @property
+    def opinion_timeout_seconds(self) -> float:
+        """How long a second opinion may take."""
+        return self.classifier.timeout_seconds if self.second_opinion == "classifier" else self.judge.timeout_seconds
+
+    @property
+    def judge_server(self) -> JudgeSettings:
+        """The judge with its server filled in: `openai`'s and its key, unless the judge has one of its own."""
+        if self.judge.base_url:
+            return self.judge
+        shared = {"base_url": self.openai.base_url, "api_key": self.judge.api_key or self.openai.api_key}
+        return self.judge.model_copy(update=shared | {"model": self.judge.model or self.openai.model})
 
     @property
     def database(self) -> str:

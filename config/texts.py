@@ -1,6 +1,7 @@
 """The bot's own fixed words: reviewed data in `config/texts/<language>.toml`, the same keys in each language.
 
-A value is one text or a list of variants. `{name}` marks a place to be filled.
+A value is one text or a list of variants. `{name}` marks a place to be filled. What is said to people who write other
+languages stands in `config/texts/other_languages.toml`.
 """
 
 import string
@@ -46,7 +47,16 @@ class Texts:
 @cache
 def load_texts(language: Language) -> Texts:
     """Read a language's texts. Raises ConfigError naming the file and key."""
-    name = f"texts/{language}.toml"
+    return _read(f"texts/{language}.toml")
+
+
+@cache
+def load_other_languages() -> Texts:
+    """Read the texts for people who write a language that the bot does not serve: `es.calm`, `es.danger`, ..."""
+    return _read("texts/other_languages.toml")
+
+
+def _read(name: str) -> Texts:
     try:
         data = tomllib.loads(files("config").joinpath(name).read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:

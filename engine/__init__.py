@@ -9,11 +9,13 @@ from engine.types import (
     Generator,
     GeneratorError,
     Level,
+    OpinionError,
     Passage,
     Piece,
     Request,
     Role,
     Screener,
+    SecondOpinion,
     Turn,
 )
 
@@ -26,10 +28,12 @@ __all__ = [
     "Generator",
     "GeneratorError",
     "Level",
+    "OpinionError",
     "Passage",
     "Piece",
     "Request",
     "Role",
     "Screener",
+    "SecondOpinion",
     "Turn",
 ]

@@ -12,7 +12,8 @@ from prometheus_client import Counter
 
 from config import Language, load_texts
 from engine.guard import Guard
-from engine.types import Answer, Generator, GeneratorError, Passage, Piece, Request
+from engine.types import BUSY, Answer, Generator, GeneratorError, Passage, Piece, Request
+from engine.versions import version_of
 
 Search = Callable[[str, Language, int], tuple[Passage, ...]]
 OnText = Callable[[str], Awaitable[None]]
@@ -146,8 +147,8 @@ class Responder:
             return await self._draft(self._library, request, on_text, LIBRARY_SECONDS, blocked)
         except Exception as error:
             log.error("the library could not answer", fault=type(error).__name__)
-            ANSWERS.labels("busy").inc()
-            return Answer(self._busy[request.language], request.language, "busy", blocked=blocked)
+            ANSWERS.labels(BUSY).inc()
+            return Answer(self._busy[request.language], request.language, BUSY, blocked=blocked)
 
     async def _draft(
         self,
@@ -175,7 +176,7 @@ class Responder:
             raise GeneratorError("the answer is empty")
         await _show(on_text, text)
         ANSWERS.labels(generator.name).inc()
-        return Answer(text, request.language, generator.name, strategy, passages, blocked)
+        return Answer(text, request.language, generator.name, strategy, passages, blocked, version_of(generator))
 
     def _passed(self, generator: Generator, text: str, request: Request, final: bool = True, since: int = 0) -> str:
         """The text, if the user may read it. Raises _Blocked."""

@@ -81,7 +81,8 @@ class Turn:
 class Evidence:
     """A span of the user's text that led to the assessment. `start` and `end` are code points of the original text.
 
-    `rule` names the rule, or `model` for the learned part, or `context:...` when earlier turns decided.
+    `rule` names the rule, or `model` for the learned part, `context:...` when earlier turns decided, `opinion:...` when
+    a second opinion did.
     """
 
     start: int
@@ -112,6 +113,29 @@ class Screener(Protocol):
 
     def assess(self, text: str, context: Sequence[Turn] = ()) -> Assessment:
         """Judge `text`; `context` holds earlier turns, oldest first."""
+
+
+class OpinionError(Exception):
+    """A second opinion could not be loaded or given. The message never holds user text."""
+
+
+class SecondOpinion(Protocol):
+    """Judges a text again after the screener, slowly. Whoever asks may only raise a level by it, never lower one.
+
+    An assessment without a category says nothing about who is in danger either.
+    """
+
+    name: str
+    at_once: int  # how many texts it can judge side by side
+
+    async def start(self) -> None:
+        """Load what is needed. Raises OpinionError with a clear sentence."""
+
+    async def assess(self, text: str, context: Sequence[Turn] = ()) -> Assessment:
+        """Judge `text`; `context` holds earlier turns, oldest first. Raises OpinionError where it has no opinion."""
+
+    async def close(self) -> None:
+        """Free everything; opinions under way fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +169,15 @@ class Passage:
     version: int = 1
 
 
+BUSY = "busy"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A finished answer. `generator` names what wrote it; `blocked` the guard's rules that a model's draft broke."""
+    """A finished answer. `generator` and `version` name what wrote it: BUSY for the text when nothing could.
+
+    `blocked` holds the guard's rules that a model's draft broke.
+    """
 
     text: str
     language: Language
@@ -155,6 +185,7 @@ class Answer:
     strategy: str = ""
     passages: tuple[str, ...] = ()
     blocked: tuple[str, ...] = field(default=())
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from adapters import Address, Capabilities, Kind, Message, NoExtras, Receive, Reply, Sent, Unit
+from adapters import Address, Button, Capabilities, Kind, Message, NoExtras, Receive, Reply, Sent, Thumbs, Unit
 from bot.app import App, build
 from bot.store import Store
 from config import Settings
-from engine import Assessment, Category, Evidence, Level, Piece, Request, Turn
+from engine import Assessment, Category, Evidence, Level, Piece, Request, Screener, SecondOpinion, Turn
 
 BOT = "12"
 """The bot's own account on every platform in memory."""
@@ -44,6 +44,13 @@ class Heard:
     chat: str
     text: str
     author: str
+    buttons: tuple[tuple[Button, ...], ...] = ()
+    thumbs: Thumbs | None = None
+
+    @property
+    def actions(self) -> list[str]:
+        """What its buttons do, in order."""
+        return [button.action for row in self.buttons for button in row]
 
 
 class MemoryAdapter(NoExtras):
@@ -73,7 +80,7 @@ class MemoryAdapter(NoExtras):
         if faults := self.faults.get(address.chat):
             raise faults.pop(0)
         async with self._changed:
-            self.heard.append(Heard(address.chat, reply.text, reply.author))
+            self.heard.append(Heard(address.chat, reply.text, reply.author, reply.buttons, reply.thumbs))
             self._changed.notify_all()
         return Sent(f"out{len(self.heard)}")
 
@@ -83,6 +90,11 @@ class MemoryAdapter(NoExtras):
     def of(self, chat: str, author: str | None = None) -> list[str]:
         """Texts given for a chat."""
         return [h.text for h in self.heard if h.chat == chat and author in (None, h.author)]
+
+    async def last(self, chat: str, count: int) -> Heard:
+        """Wait until a chat was given `count` texts; the last of them."""
+        await self.wait(chat, count)
+        return [h for h in self.heard if h.chat == chat][count - 1]
 
     async def wait(self, chat: str, count: int = 1, author: str | None = None) -> list[str]:
         """Wait until a chat was given `count` texts."""
@@ -191,14 +203,21 @@ def settings(folder: Path, **values: object) -> Settings:
 
 
 def make_app(
-    store: Store, folder: Path, adapters: Sequence[MemoryAdapter], generator: EchoGenerator, **values: object
+    store: Store,
+    folder: Path,
+    adapters: Sequence[MemoryAdapter],
+    generator: EchoGenerator,
+    screener: Screener | None = None,
+    opinion: SecondOpinion | None = None,
+    **values: object,
 ) -> App:
     """An App over a store, on platforms in memory."""
     return build(
         settings(folder, **values),
         ["worker"],
         store=store,
-        screener=WordScreener(),
+        screener=screener or WordScreener(),
         generator=generator,
+        second_opinion=opinion,
         extra=adapters,
     )

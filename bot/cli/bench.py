@@ -12,13 +12,17 @@ from rich.table import Table
 
 from config import ConfigError
 
-NAMES = ("pipeline", "generation")
+NAMES = ("pipeline", "screening", "generation")
 
 
 def run_bench(name: str, json: bool) -> None:
     """Run a measurement and print it. Raises ConfigError for an unknown name or a part that is not installed."""
     if name == "pipeline":
-        found, show = _pipeline()
+        bench = _from_repository(name)
+        found, show = asyncio.run(bench.measure()), bench.show
+    elif name == "screening":
+        bench = _from_repository(name)
+        found, show = bench.measure(), bench.show
     elif name == "generation":
         found, show = _generation(), _show
     else:
@@ -29,16 +33,15 @@ def run_bench(name: str, json: bool) -> None:
         show(found)
 
 
-def _pipeline() -> tuple[dict[str, Any], Any]:
-    """The emulator and the bot to compare with are in the repository, not in the package."""
+def _from_repository(name: str) -> Any:
+    """What a measurement compares with and measures on is in the repository, not in the package."""
     sys.path.insert(0, "")
     try:
-        bench = importlib.import_module("tests.bench.pipeline")
+        return importlib.import_module(f"tests.bench.{name}")
     except ImportError as error:
         raise ConfigError(
-            f"bench pipeline: {error.name} is missing; run it in the repository's folder after make test"
+            f"bench {name}: {error.name} is missing; run it in the repository's folder after make test"
         ) from None
-    return asyncio.run(bench.measure()), bench.show
 
 
 def _generation() -> dict[str, Any]:

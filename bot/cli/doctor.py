@@ -11,8 +11,17 @@ from rich.console import Console
 from bot.app import open_store
 from bot.cli.roster import roster_warnings
 from bot.store.migrate import HEAD, version
-from config import ConfigError, Settings, load_crisis_lines, load_roster, load_settings, load_texts
+from config import (
+    ConfigError,
+    Settings,
+    load_crisis_lines,
+    load_other_languages,
+    load_roster,
+    load_settings,
+    load_texts,
+)
 from config.language import Language
+from config.settings import OpenAISettings
 
 CLOCK_TOLERANCE = 60.0  # seconds; WeChat refuses signatures that are five minutes off
 _MARK = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "fault": "[red]fault[/]  "}
@@ -57,7 +66,9 @@ async def findings(settings: Settings) -> AsyncIterator[Finding]:
     if settings.wechat.app_id and settings.wechat.app_secret:
         yield await _wechat(settings)
     if settings.generator == "openai":
-        yield await _openai(settings)
+        yield await _openai("openai", settings.openai)
+    if settings.second_opinion == "judge":
+        yield await _openai("judge", settings.judge_server)
 
 
 async def _store(settings: Settings) -> Finding:
@@ -100,10 +111,11 @@ def _roster(settings: Settings) -> list[Finding]:
 
 
 def _texts() -> list[Finding]:
+    texts = {str(language): load_texts(language) for language in Language} | {"other languages": load_other_languages()}
     return [
-        Finding("warning", "texts", f"{language}: no clinician has signed them yet; see docs/safety-texts.md")
-        for language in Language
-        if not load_texts(language).reviewed_by
+        Finding("warning", "texts", f"{name}: no clinician has signed them yet; see docs/safety-texts.md")
+        for name, found in texts.items()
+        if not found.reviewed_by
     ]
 
 
@@ -125,11 +137,11 @@ async def _wechat(settings: Settings) -> Finding:
     return await _ask("wechat", "POST", url, "the app secret is accepted", advice, body, needs="access_token")
 
 
-async def _openai(settings: Settings) -> Finding:
-    key = settings.openai.api_key.get_secret_value() if settings.openai.api_key else ""
-    url = f"{settings.openai.base_url.split(',')[0].strip().rstrip('/')}/models"
+async def _openai(table: str, settings: OpenAISettings) -> Finding:
+    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    url = f"{settings.base_url.split(',')[0].strip().rstrip('/')}/models"
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return await _ask("openai", "GET", url, "the server answers", "check openai.base_url and the key", headers=headers)
+    return await _ask(table, "GET", url, "the server answers", f"check {table}.base_url and the key", headers=headers)
 
 
 async def _ask(

@@ -8,21 +8,38 @@ import time
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from bot.cli.explain import explanation_as_json, print_explanation
 from config import ConfigError, Language, Script, load_settings
-from engine import Assessment, Request, Role, Screener, Turn
+from engine import Assessment, Request, Screener
 from engine.language import detect, to_script
 from engine.screening import load_screener
+from engine.screening.corpora import read_turns
+from engine.screening.explain import explain
 
 
 def screen_lines(file: str) -> None:
     """Screen each line's text and print the assessment, in the same order. Raises ConfigError naming a bad line."""
     screener = load_screener()
     for row in _rows(file):
-        context = [Turn(Role.USER, str(text)) for text in row.get("context") or ()]
-        began = time.perf_counter_ns()
-        found = screener.assess(row["text"], context)
-        micros = (time.perf_counter_ns() - began) / 1000
-        _print(_id(row) | _assessment(found, screener) | {"micros": round(micros, 1)})
+        _print(_screened(row, screener))
+
+
+def explain_lines(file: str, as_json: bool) -> None:
+    """The same, and why: each step of the screener, as a page or in the JSON."""
+    screener = load_screener()
+    for number, row in enumerate(_rows(file), 1):
+        found = explain(screener, row["text"], row["context"])
+        if as_json:
+            _print(_screened(row, screener) | {"explanation": explanation_as_json(found)})
+        else:
+            print_explanation(found, str(row.get("id", f"text {number}")))
+
+
+def _screened(row: dict[str, Any], screener: Screener) -> dict[str, Any]:
+    began = time.perf_counter_ns()
+    found = screener.assess(row["text"], row["context"])
+    micros = (time.perf_counter_ns() - began) / 1000
+    return _id(row) | _assessment(found, screener) | {"micros": round(micros, 1)}
 
 
 def _assessment(found: Assessment, screener: Screener) -> dict[str, Any]:
@@ -58,7 +75,7 @@ async def _reply_all(file: str) -> None:
 async def _reply(
     row: dict[str, Any], number: int, responder: Any, screener: Screener, default: Language
 ) -> dict[str, Any]:
-    history = tuple(Turn(Role(turn["role"]), str(turn["text"])) for turn in row.get("history") or ())
+    history = row["history"]
     asked = Language(row["lang"]) if row.get("lang") else None
     language, script = detect(row["text"], row.get("lang") or "", None) or (asked or default, Script.HANS)
     language = asked or language
@@ -80,7 +97,7 @@ async def _reply(
 
 
 def _rows(file: str) -> Iterator[dict[str, Any]]:
-    """The lines as objects with a text. Raises ConfigError naming file and line."""
+    """The lines as objects with a text; `context` and `history` as turns. Raises ConfigError naming file and line."""
     with _open(file) as source:
         for number, line in enumerate(source, 1):
             if not line.strip():
@@ -91,7 +108,10 @@ def _rows(file: str) -> Iterator[dict[str, Any]]:
                 row = None
             if not isinstance(row, dict) or not isinstance(row.get("text"), str):
                 raise ConfigError(f'{file}: line {number}: must be a JSON object with a "text", like {{"text": "..."}}')
-            yield row
+            try:
+                yield row | {name: read_turns(row.get(name)) for name in ("context", "history")}
+            except ValueError as error:
+                raise ConfigError(f"{file}: line {number}: {error}") from None
 
 
 @contextlib.contextmanager

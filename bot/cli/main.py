@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -19,9 +20,13 @@ app = typer.Typer(
 db = typer.Typer(help="The database: migrations and keys.", no_args_is_help=True)
 person = typer.Typer(help="What is kept about somebody.", no_args_is_help=True)
 oncall = typer.Typer(help="The roster: who is called.", no_args_is_help=True)
+train = typer.Typer(help="Train models on texts with labels.", no_args_is_help=True)
+evaluate = typer.Typer(help="How well the bot does, on texts with labels.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.add_typer(person, name="person")
 app.add_typer(oncall, name="oncall")
+app.add_typer(train, name="train")
+app.add_typer(evaluate, name="evaluate")
 
 File = Annotated[str, typer.Argument(help="A file of JSON lines; - for standard input.")]
 
@@ -49,11 +54,20 @@ def chat(
 
 
 @app.command()
-def screen(file: File = "-") -> None:
+def screen(
+    file: File = "-",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show each step: the rules that matched, the model, earlier turns.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Explain as JSON lines, for programs.")] = False,
+) -> None:
     """Screen texts for danger: JSON lines in, JSON lines out."""
-    from bot.cli.lines import screen_lines
+    from bot.cli.lines import explain_lines, screen_lines
 
-    screen_lines(file)
+    if explain:
+        explain_lines(file, as_json=json)
+    else:
+        screen_lines(file)
 
 
 @app.command()
@@ -73,8 +87,24 @@ def doctor() -> None:
 
 
 @app.command()
+def feedback(
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="From this day on, in UTC, such as 2026-05-01.")
+    ] = None,
+    by: Annotated[
+        str, typer.Option(help="What to compare, separated by commas: generator, version, language, level.")
+    ] = "generator,version",
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """How often answers were called helpful, by what wrote them. Counts only, no texts."""
+    from bot.cli.feedback import show_feedback
+
+    show_feedback(by, since, json)
+
+
+@app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="pipeline or generation")],
+    name: Annotated[str, typer.Argument(help="pipeline, screening or generation")],
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Measure, and print ratios side by side."""
@@ -129,21 +159,53 @@ def person_erase(
 
 
 @oncall.command("who")
-def oncall_who() -> None:
+def oncall_who(
+    at: Annotated[datetime | None, typer.Option(help="At this time in the roster's zone; now.")] = None,
+) -> None:
     """Who is called, in which order."""
     from bot.cli.roster import show_ladder
 
-    show_ladder()
+    show_ladder(at)
+
+
+@oncall.command("shifts")
+def oncall_shifts(weeks: Annotated[int, typer.Option(min=1, max=520, help="How far ahead.")] = 4) -> None:
+    """Who is on call when, from now on."""
+    from bot.cli.roster import show_shifts
+
+    show_shifts(weeks)
 
 
 @oncall.command("check")
 def oncall_check(
     file: Annotated[Path | None, typer.Argument(help="A roster file; the configured one.")] = None,
 ) -> None:
-    """Read the roster and say what is wrong with it."""
+    """Read the roster and say what is wrong with it now and within 52 weeks."""
     from bot.cli.roster import check_roster
 
     raise typer.Exit(check_roster(file))
+
+
+@oncall.command("export")
+def oncall_export(
+    ics: Annotated[Path, typer.Option(help="The iCalendar file to write.")],
+    counsellor: Annotated[str, typer.Option(help="Only when this counsellor is on call, by their id.")] = "",
+) -> None:
+    """Write who is on call in the next 52 weeks as a calendar."""
+    from bot.cli.roster import export_calendar
+
+    export_calendar(ics, counsellor)
+
+
+@oncall.command("import")
+def oncall_import(
+    file: Annotated[Path, typer.Argument(help="An iCalendar file: each event is leave.")],
+    counsellor: Annotated[str, typer.Option(help="Whose leave it is, by their id.")],
+) -> None:
+    """Print a calendar as leave to add to the roster: psyllm oncall import FILE --counsellor ID >> roster.toml."""
+    from bot.cli.roster import import_leave
+
+    import_leave(file, counsellor)
 
 
 @oncall.command("invite")
@@ -152,6 +214,63 @@ def oncall_invite(counsellor: Annotated[str, typer.Argument(help="The counsellor
     from bot.cli.roster import invite
 
     invite(counsellor)
+
+
+@evaluate.command("screening")
+def evaluate_screening(
+    files: Annotated[list[Path], typer.Argument(help="Labelled texts, JSON lines: text, level or levels, ...")],
+    screener: Annotated[
+        Path | None, typer.Option("--with", help="Another model (a file) or other rules (a folder) than the shipped.")
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="A model or a folder of rules to compare with: which lines changed their level, and why."),
+    ] = None,
+    by: Annotated[
+        str, typer.Option(help="The groups in the tables, separated by commas: file, lang, category, source, tag.")
+    ] = "file,lang,category",
+    wrong: Annotated[str, typer.Option(metavar="GROUP", help="List what was judged wrongly: all, file:NAME, ...")] = "",
+    show_text: Annotated[bool, typer.Option("--show-text", help="List texts too; they may be private.")] = False,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw reliability and confusion into this file, .svg or .html.")
+    ] = None,
+    floor: Annotated[
+        Path | None, typer.Option(help="Figures that may not get worse; exit with 1 where one did.")
+    ] = None,
+    write_floor: Annotated[Path | None, typer.Option(help="Keep the present figures in this file.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Judge labelled texts with the screener: danger found, alarms, missed emergencies, by group."""
+    from bot.cli.evaluate import Wanted
+    from bot.cli.evaluate import evaluate_screening as run_evaluation
+
+    wanted = Wanted(screener, against, by, wrong, show_text, picture, floor, write_floor, json)
+    raise typer.Exit(run_evaluation(files, wanted))
+
+
+@train.command("screener")
+def train_screener(
+    out: Annotated[Path, typer.Option(help="The model file to write; with --base, a folder.")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Labelled texts, JSON lines, besides the project's own.")
+    ] = None,
+    base: Annotated[
+        str, typer.Option(metavar="MODEL", help="Fine-tune this transformer (hub id or folder) for a second opinion.")
+    ] = "",
+    seed: Annotated[int, typer.Option(help="The same seed and texts give the same model.")] = 7,
+    epochs: Annotated[int | None, typer.Option(min=1, help="How often each text is seen.")] = None,
+    own_texts: Annotated[
+        bool, typer.Option("--own-texts/--no-own-texts", help="Learn from the project's own texts too.")
+    ] = True,
+) -> None:
+    """Train the learned part of the screener, or fine-tune a transformer on the same texts.
+
+    Every fifth block of 60 texts is held back; the figures are of those. A fine-tuning that was interrupted goes on
+    where it stopped.
+    """
+    from bot.cli.train import train_screener as run_training
+
+    run_training(files or [], out, base, seed, epochs, own_texts)
 
 
 def main() -> None:

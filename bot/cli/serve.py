@@ -5,6 +5,7 @@ import contextlib
 import gc
 import socket
 import sys
+from pathlib import Path
 
 import uvicorn
 from rich.console import Console
@@ -13,7 +14,8 @@ from bot.app import ROLES, App, build, prepare
 from bot.cli.logs import set_up_logs
 from bot.console import Accounts
 from bot.server import make_server
-from config import ConfigError, Settings, load_settings
+from config import ConfigError, Roster, Settings, load_settings
+from config.oncall import require_cover, utc_now, warnings
 
 SWITCH_SECONDS = 0.0005
 """How long a thread may hold the interpreter while another waits: the database's hands over at every statement."""
@@ -41,6 +43,8 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 async def _serve(settings: Settings, roles: list[str]) -> None:
     listener = _listen(settings)
     app = build(settings, roles)
+    if settings.handoff.roster:
+        look_ahead(app.roster, settings.handoff.roster)
     await prepare(app.store)
     gc.freeze()  # what is loaded by now stays: no need to look through it again and again
     try:
@@ -96,3 +100,12 @@ async def _greet(app: App, url: str) -> None:
         out.print(
             "[yellow]Texts are stored without encryption; set PSYLLM_SECRET_KEYS (psyllm db new-key makes one).[/]"
         )
+
+
+def look_ahead(roster: Roster, path: Path) -> None:
+    """Say where the roster would leave somebody waiting. Raises ConfigError for a gap that nobody has said yes to."""
+    now = utc_now()
+    require_cover(roster, path, now)
+    out = Console(stderr=True, highlight=False, soft_wrap=True)
+    for line in warnings(roster, now):
+        out.print(f"{path}: {line}", style="yellow", markup=False)

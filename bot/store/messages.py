@@ -10,12 +10,14 @@ from sqlalchemy import Row, Select, and_, bindparam, insert, or_, select, update
 from adapters import Attachment, Kind
 from bot.store.schema import assessment, conversation, message
 from bot.store.store import Transaction
-from engine import About, Assessment, Category, Evidence, Level
+from engine import About, Assessment, Category, Evidence, Level, Role, Turn
 
 PENDING, DONE = "pending", "done"
 
 USER, BOT, SYSTEM, COUNSELLOR = "user", "bot", "system", "counsellor"
 """Authors. `bot` wrote an answer; `system` is a fixed reviewed text."""
+
+_ROLE = {USER: Role.USER, COUNSELLOR: Role.COUNSELLOR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,15 @@ class Stored:
     state: str
     generator: str
     text: str
+    version: str = ""  # of the generator
+    thumbs: bool = False  # the user may say whether it helped
     attachments: tuple[Attachment, ...] = ()
     buttons: tuple[tuple[tuple[str, str], ...], ...] = ()
+
+    @property
+    def turn(self) -> Turn:
+        """The message as the engine takes earlier talk."""
+        return Turn(_ROLE.get(self.author, Role.ASSISTANT), self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,8 @@ class New:
     reply_to: str = ""
     state: str = DONE
     generator: str = ""
+    version: str = ""
+    thumbs: bool = False
     attachments: tuple[Attachment, ...] = ()
     buttons: tuple[tuple[tuple[str, str], ...], ...] = field(default=())
 
@@ -92,6 +103,8 @@ def _seal(tx: Transaction, new: New) -> bytes:
         body["attachments"] = [[a.kind, a.reference, a.name, a.mime, a.bytes] for a in new.attachments]
     if new.buttons:
         body["buttons"] = new.buttons
+    if new.thumbs:
+        body["thumbs"] = True
     return tx.cipher.seal_json(body)
 
 
@@ -111,6 +124,8 @@ def _read(tx: Transaction, row: Row[Any]) -> Stored:
         state=row.state,
         generator=row.generator,
         text=body["text"],
+        version=row.version,
+        thumbs=body.get("thumbs", False),
         attachments=tuple(Attachment(Kind(k), *rest) for k, *rest in body.get("attachments", ())),
         buttons=tuple(tuple((label, action) for label, action in line) for line in body.get("buttons", ())),
     )
@@ -133,7 +148,8 @@ async def add(tx: Transaction, new: Sequence[New]) -> list[int]:
             "reply_to": n.reply_to[:200],
             "at": n.at,
             "state": n.state,
-            "generator": n.generator,
+            "generator": n.generator[:60],
+            "version": n.version[:60],
         }
         for n in new
     ]
@@ -203,6 +219,17 @@ async def since(tx: Transaction, conversation_id: int, seq: int, limit: int = 50
     query = (
         select(message)
         .where(message.c.conversation_id == conversation_id, message.c.seq > seq)
+        .order_by(message.c.seq.desc())
+        .limit(limit)
+    )
+    return [_read(tx, row) for row in await tx.connection.execute(query)][::-1]
+
+
+async def before(tx: Transaction, conversation_id: int, seq: int, limit: int) -> list[Stored]:
+    """The last messages that the user saw before `seq`, oldest first."""
+    query = (
+        select(message)
+        .where(message.c.conversation_id == conversation_id, message.c.seq < seq)
         .order_by(message.c.seq.desc())
         .limit(limit)
     )

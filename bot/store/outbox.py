@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Integer, Row, Select, and_, bindparam, exists, func, insert, or_, select, update
 
-from adapters import Address, Button, Copy, Reply
+from adapters import Address, Button, Copy, Reply, Thumbs
 from bot.store import conversations, messages
 from bot.store.schema import Instant, conversation, message, outbox
 from bot.store.store import Transaction
@@ -63,6 +63,8 @@ class Outgoing:
     counsellor: str | None = None
     handoff_id: int | None = None
     generator: str = ""
+    version: str = ""
+    thumbs: bool = False  # an answer of which the user may say whether it helped
     transcript: bool = True
     due_at: datetime | None = None  # None: now
     copy: Copy | None = None  # instead of a text
@@ -98,6 +100,8 @@ async def add(tx: Transaction, outgoing: Sequence[Outgoing]) -> None:
                 at=tx.now,
                 counsellor=o.counsellor if o.author == messages.COUNSELLOR else None,
                 generator=o.generator,
+                version=o.version,
+                thumbs=o.thumbs,
                 buttons=tuple(tuple((b.label, b.action) for b in line) for line in o.buttons),
             )
             for o in shown
@@ -117,6 +121,7 @@ async def add(tx: Transaction, outgoing: Sequence[Outgoing]) -> None:
                     "text": o.text,
                     "buttons": [[[b.label, b.action] for b in line] for line in o.buttons],
                     "copy": [str(o.copy.address), o.copy.reference] if o.copy else None,
+                    "thumbs": o.thumbs,
                 }
             ),
             "author": o.author,
@@ -249,7 +254,14 @@ def _read(tx: Transaction, row: Row[Any]) -> Claimed:
         conversation_id=row.conversation_id,
         address=Address.parse(row.address),
         kind=Kind(row.kind),
-        reply=Reply(body["text"], buttons, row.author, row.message_id or 0, _copy(body["copy"])),
+        reply=Reply(
+            body["text"],
+            buttons,
+            row.author,
+            row.message_id or 0,
+            _copy(body["copy"]),
+            Thumbs(row.message_id) if body.get("thumbs") and row.message_id else None,
+        ),
         attempts=row.attempts + 1,
         counsellor=row.counsellor,
         handoff_id=row.handoff_id,

@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy import delete, exists, select, update
 
 from adapters import Address
-from bot.store import handoffs, messages
+from bot.store import facts, feedback, handoffs, messages
 from bot.store.conversations import Conversation
-from bot.store.schema import conversation, handoff, message, outbox, person, view
+from bot.store.schema import conversation, fact, handoff, message, outbox, person, view
 from bot.store.store import Transaction
 from bot.store.wake import page
 
@@ -16,6 +16,7 @@ async def erase_history(tx: Transaction, of: Conversation) -> None:
     """Delete what was said, and mark the rest to go as soon as the last word to the person has left. Changes `of`."""
     for table in (outbox, handoff, view, message):
         await tx.connection.execute(delete(table).where(table.c.conversation_id == of.id))
+    await tx.connection.execute(delete(fact).where(fact.c.person_id == of.person_id))
     await tx.connection.execute(update(conversation).where(conversation.c.id == of.id).values(note=None))
     of.erase_at_close = True
     of.fence += 1  # whatever is being written for them is dropped, and nobody remembers what was said
@@ -57,6 +58,10 @@ async def export(tx: Transaction, person_id: int) -> dict[str, Any] | None:
     talks = await tx.connection.execute(select(conversation).where(conversation.c.person_id == person_id))
     return {
         "person": {k: _plain(v) for k, v in row._mapping.items()},
+        "remembered": [
+            {"at": found.at.isoformat(), "kind": found.kind.value, "value": found.value}
+            for found in await facts.kept(tx, person_id)
+        ],
         "conversations": [await _export_conversation(tx, talk.id, talk.address) for talk in talks],
     }
 
@@ -64,6 +69,7 @@ async def export(tx: Transaction, person_id: int) -> dict[str, Any] | None:
 async def _export_conversation(tx: Transaction, conversation_id: int, address: str) -> dict[str, Any]:
     said = await messages.every(tx, conversation_id)
     judged = await messages.assessments(tx, [m.id for m in said])
+    valued = await feedback.of(tx, [m.id for m in said if m.thumbs])
     opened = await tx.connection.scalars(select(handoff.c.id).where(handoff.c.conversation_id == conversation_id))
     return {
         "address": address,
@@ -75,10 +81,16 @@ async def _export_conversation(tx: Transaction, conversation_id: int, address: s
                 "text": m.text,
                 "level": judged[m.id].level.value if m.id in judged else None,
             }
+            | (_export_feedback(m, *valued[m.id]) if m.id in valued else {})
             for m in said
         ],
         "handoffs": [await _export_handoff(tx, i) for i in opened.all()],
     }
+
+
+def _export_feedback(answer: messages.Stored, helpful: bool, reason: str | None) -> dict[str, Any]:
+    said = {"helpful": helpful, "missing": reason, "generator": answer.generator, "version": answer.version}
+    return {"feedback": said}
 
 
 async def _export_handoff(tx: Transaction, handoff_id: int) -> dict[str, Any]:

@@ -113,6 +113,7 @@ message = Table(
     Column("at", Instant, nullable=False),
     Column("state", String(10), nullable=False),  # pending, done
     Column("generator", String(60), nullable=False, default=""),
+    Column("version", String(60), nullable=False, default=""),  # of the generator
     Index("ix_message_conversation_seq", "conversation_id", "seq"),
     Index(
         "ix_message_pending",
@@ -137,6 +138,42 @@ assessment = Table(
     Column("source", String(20), nullable=False),  # screen, or who gave a later opinion
     Column("at", Instant, nullable=False),
 )
+
+fact = Table(
+    "fact",
+    metadata,
+    _id(),
+    _of("person", nullable=False, index=True),
+    Column("kind", String(8), nullable=False),  # name, helped
+    Column("message_id", _Id, nullable=False),  # the message that told it
+    Column("body", LargeBinary),  # sealed; None: the person was asked, and has not agreed to have it remembered
+    Column("at", Instant, nullable=False),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    _of("message", primary_key=True),  # the answer; what was said of it goes with it
+    Column("helpful", Boolean, nullable=False),
+    Column("reason", String(12)),  # what was missing, if the user said so
+    Column("generator", String(60), nullable=False),
+    Column("version", String(60), nullable=False),
+    Column("language", String(8), nullable=False),
+    Column("level", String(10), nullable=False),  # of what was answered
+    Column("at", Instant, nullable=False),
+    Column("asked_at", Instant),  # when the user was asked what was missing
+)
+
+opinion = Table(
+    "opinion",
+    metadata,
+    _of("message", primary_key=True),
+    Column("created_at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("lease_until", Instant),
+    Column("owner", String(32)),
+)
+"""Messages on which a second opinion is still to come; a row goes as soon as it was given."""
 
 handoff = Table(
     "handoff",

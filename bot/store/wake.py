@@ -13,6 +13,7 @@ from adapters import Address
 TURNS = "turns"
 OUTBOX = "outbox"
 HANDOFFS = "handoffs"
+OPINIONS = "opinions"
 """What workers wait on."""
 
 
@@ -30,7 +31,7 @@ class Wake:
 
     def ring(self, channel: str) -> None:
         """Wake whoever waits on the channel, now or at its next wait."""
-        if channel in (TURNS, OUTBOX, HANDOFFS):
+        if channel in (TURNS, OUTBOX, HANDOFFS, OPINIONS):
             self._events[channel].set()
         for listener in self._listeners:
             listener(channel)

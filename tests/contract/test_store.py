@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from bot.store import Cipher, CipherError, Store, conversations, handoffs, messages, outbox, turns
+from bot.store import Cipher, CipherError, Store, conversations, handoffs, messages, opinions, outbox, turns
 from bot.store.cipher import new_key
 from bot.store.migrate import HEAD, differences, upgrade, version
 from bot.store.outbox import Kind, Outcome, Outgoing
@@ -229,3 +229,50 @@ async def test_a_look_at_a_conversation_is_recorded_once_while_it_lasts(store: S
         await handoffs.viewed(tx, person.id, "lin")
         looks = list(await tx.connection.scalars(select(view.c.counsellor).order_by(view.c.id)))
     assert looks == ["lin", "sam", "lin"]
+
+
+async def due_opinions(store: Store, count: int) -> list[int]:
+    """So many messages on which a second opinion is to come."""
+    person = await a_conversation(store)
+    async with store.transaction() as tx:
+        said = [messages.New(person.id, messages.USER, "x", tx.now, seq=n) for n in range(1, count + 1)]
+        ids = await messages.add(tx, said)
+        await opinions.expect(tx, ids)
+    return ids
+
+
+async def claim_opinions(store: Store, owner: str, limit: int = 10, lease: timedelta = LEASE) -> list[int]:
+    async with store.transaction() as tx:
+        return await opinions.claim(tx, owner, limit, lease)
+
+
+async def settle_opinion(store: Store, message_id: int, owner: str) -> bool:
+    async with store.transaction() as tx:
+        return await opinions.settle(tx, message_id, owner)
+
+
+async def test_an_opinion_is_one_worker_s_to_give_and_is_given_once(store: Store) -> None:
+    ids = await due_opinions(store, 3)
+    assert await claim_opinions(store, "first", limit=2) == ids[:2]
+    assert await claim_opinions(store, "second") == ids[2:]
+    assert not await settle_opinion(store, ids[0], "second")
+    assert await settle_opinion(store, ids[0], "first")
+    assert not await settle_opinion(store, ids[0], "first")
+
+
+async def test_the_opinion_of_a_worker_that_died_is_asked_for_again_but_not_for_ever(store: Store) -> None:
+    ids = await due_opinions(store, 1)
+    dead = timedelta(seconds=-1)
+    assert await claim_opinions(store, "first", lease=dead) == ids
+    assert await claim_opinions(store, "second", lease=dead) == ids
+    assert not await settle_opinion(store, ids[0], "first"), "it was overtaken"
+    assert await claim_opinions(store, "third") == []
+
+
+async def test_an_opinion_nobody_gave_in_time_is_given_up_and_one_goes_with_its_message(store: Store) -> None:
+    ids = await due_opinions(store, 2)
+    async with store.transaction() as tx:
+        await messages.forget(tx, ids[:1])
+        assert await opinions.give_up(tx, tx.now - LEASE) == 0
+        assert await opinions.give_up(tx, tx.now + LEASE) == 1
+    assert await claim_opinions(store, "late") == []

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from config import Language, Script
+from engine.language import detect
 from tests.support import ROSTER
 
 
@@ -64,7 +66,7 @@ def test_reply_answers_each_line_in_its_language(tmp_path: Path) -> None:
     assert [row["lang"] for row in found] == ["en", "zh", "zh"]
     assert set(found[1]) == {"text", "lang", "level", "generator", "strategy", "passages", "millis"}
     assert found[0]["generator"] == "library"
-    assert "們" in str(found[2]["text"]) or "你" in str(found[2]["text"])
+    assert detect(str(found[2]["text"])) == (Language.ZH, Script.HANT)
 
 
 @pytest.mark.parametrize("text", ["not json", "[]", '{"no": "text"}', '{"text": 5}'])
@@ -160,6 +162,48 @@ def test_the_roster_is_shown_checked_and_opens_the_console(tmp_path: Path) -> No
     assert psyllm(tmp_path, "oncall", "check").returncode == 0
     assert "/console/setup#" in psyllm(tmp_path, "oncall", "invite", "lin").stdout
     assert "nobody" in psyllm(tmp_path, "oncall", "invite", "nobody").stderr
+
+
+ABSENT = """
+[[leave]]
+who = "lin"
+start = 2020-01-01
+end = 2099-01-01
+
+[[leave]]
+who = "sam"
+start = 2020-01-01
+end = 2099-01-01
+"""
+
+
+def test_a_roster_with_a_gap_starts_only_after_an_explicit_yes(tmp_path: Path) -> None:
+    (tmp_path / "psyllm.toml").write_text("[handoff]\nroster = 'roster.toml'\n[web]\nport = 0")
+    (tmp_path / "roster.toml").write_text(ROSTER + ABSENT)
+    for command in (("run",), ("oncall", "check")):
+        refused = psyllm(tmp_path, *command)
+        assert refused.returncode == 2
+        assert "nobody is on call from " in refused.stderr
+        assert "gaps_accepted = true" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    (tmp_path / "roster.toml").write_text("gaps_accepted = true\n" + ROSTER + ABSENT)
+    agreed = psyllm(tmp_path, "oncall", "check")
+    assert agreed.returncode == 1
+    assert "only the last resort is called" in agreed.stdout
+    assert "Lin" in psyllm(tmp_path, "oncall", "who", "--at", "2026-12-24T09:00:00").stdout
+
+
+def test_the_roster_goes_out_as_a_calendar_and_leave_comes_in(tmp_path: Path) -> None:
+    (tmp_path / "roster.toml").write_text(ROSTER)
+    (tmp_path / "psyllm.toml").write_text("[handoff]\nroster = 'roster.toml'")
+    assert "Lin" in psyllm(tmp_path, "oncall", "shifts").stdout
+    assert psyllm(tmp_path, "oncall", "export", "--ics", "sam.ics", "--counsellor", "sam").returncode == 0
+    assert "SUMMARY:On call\\, step 2: Sam" in (tmp_path / "sam.ics").read_text()
+    brought = psyllm(tmp_path, "oncall", "import", "sam.ics", "--counsellor", "sam").stdout
+    (tmp_path / "roster.toml").write_text(ROSTER + brought)
+    assert "sam" not in psyllm(tmp_path, "oncall", "shifts").stdout
+    assert "nobody" in psyllm(tmp_path, "oncall", "shifts").stdout
+    assert "in the roster" in psyllm(tmp_path, "oncall", "import", "sam.ics", "--counsellor", "x").stderr
 
 
 def test_every_setting_stands_in_the_example(tmp_path: Path) -> None:

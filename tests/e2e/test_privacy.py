@@ -9,7 +9,7 @@ import structlog
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
-from adapters import OutcomeUnknown, Rejected
+from adapters import Kind, OutcomeUnknown, Rejected
 from bot.store import Store
 from engine import Piece, Request
 from tests.support import EchoGenerator, MemoryAdapter, make_app, says
@@ -58,6 +58,10 @@ async def test_nothing_readable_lies_in_the_database_file(tmp_path: Path, store:
         await app.intake.receive([says("a", f"{SECRET} urgent"), says("b", SECRET)])
         await platform.wait("a")
         await platform.wait("b")
+        await app.intake.receive([says("c", f"my name is {SECRET}")])
+        asked = await platform.last("c", 1)
+        await app.intake.receive([says("c", asked.actions[0], Kind.ACTION)])
+        await platform.wait("c", 2)
     assert not holding_secret(tmp_path)
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import uvicorn
 from fastapi import FastAPI
 
-from adapters.base import Address, Button, Kind, Message, Receipt, Reply
+from adapters.base import Address, Button, Kind, Message, Receipt, Reply, Thumbs
 from adapters.web import Shown, WebAdapter
 
 
@@ -59,8 +59,9 @@ class Room:
         buttons: tuple[tuple[Button, ...], ...] = (),
         at: datetime | None = None,
         shown: bool = True,
+        thumbs: Thumbs | None = None,
     ) -> Shown:
-        line = Shown(self._next, author, text, at or datetime.now(UTC), buttons, key, name)
+        line = Shown(self._next, author, text, at or datetime.now(UTC), buttons, key, name, thumbs)
         self._next += 1
         if shown:
             self.lines.setdefault(address, []).append(line)

@@ -215,3 +215,17 @@ async def test_a_model_that_fails_to_load_is_one_sentence_and_the_library_answer
     assert (made.status.state, made.status.detail) == ("failed", "model folder /models/x does not exist")
     assert (await made.answer(REQUEST)).generator == "library"
     assert model.asked == 0
+
+
+async def test_an_answer_names_what_wrote_it_and_the_version_of_it() -> None:
+    class Weighed(Scripted):
+        version = "w1"
+
+    drafted = await (await responder(Weighed(says(*GOOD)))).answer(REQUEST)
+    reviewed = await (await responder(None)).answer(REQUEST)
+    again = await (await responder(None)).answer(REQUEST)
+    assert (drafted.generator, reviewed.generator) == ("model", "library")
+    assert drafted.version.endswith("+w1")
+    assert reviewed.version == again.version
+    assert reviewed.version not in drafted.version
+    assert len(drafted.version) <= 60

@@ -8,8 +8,11 @@ import pytest
 from config.crisis_lines import load_crisis_lines
 from config.errors import ConfigError
 from config.language import Language
-from config.texts import Texts, load_texts
+from config.texts import Texts, load_other_languages, load_texts
+from engine.language import other_language
+from engine.other_languages import CODES, UNKNOWN
 from engine.types import Category, Level
+from engine.understanding import THINGS
 
 ROOT = Path(__file__).parents[2]
 BOTH = pytest.mark.parametrize("language", list(Language))
@@ -17,7 +20,7 @@ BOTH = pytest.mark.parametrize("language", list(Language))
 # Every place to be filled that some text has. A new one is a promise of the code that fills it.
 FIELDS = {
     "category", "count", "evidence", "hours", "kind", "last", "length", "level", "limit", "lines", "minutes", "name",
-    "number", "platform", "reason", "said", "text", "waited",
+    "number", "platform", "reason", "said", "text", "thing", "waited", "what",
 }  # fmt: skip
 
 # WeChat lets 2,047 bytes through in one message, and a safety text must arrive whole.
@@ -86,12 +89,13 @@ def test_every_field_is_known(language: Language) -> None:
 
 
 @BOTH
-def test_every_level_category_and_country_has_its_text(language: Language) -> None:
+def test_every_level_category_country_and_thing_has_its_text(language: Language) -> None:
     keys = load_texts(language).keys()
     assert {f"level.{level}" for level in Level} <= keys
     assert {f"category.{category}" for category in Category} <= keys
     assert {f"safety.{level}.{category}" for level in ("urgent", "emergency") for category in Category} <= keys
     assert {f"safety.other_person.{level}" for level in ("urgent", "emergency")} <= keys
+    assert {f"thing.{thing}" for thing in THINGS} <= keys
     assert {f"country.{country}" for country in load_crisis_lines().countries()} <= keys
 
 
@@ -123,6 +127,39 @@ def test_a_person_who_reads_neither_language_well_finds_both() -> None:
         text = load_texts(language).get("input.unsupported_language", lines="")
         assert re.search(r"[\u4e00-\u9fff]", text)
         assert re.search(r"[A-Za-z]{4}", text)
+
+
+# How somebody says in their language that they are an AI.
+AI = {"es": "IA", "pt": "IA", "fr": "IA", "it": "IA", "de": "KI", "tr": "yapay zek", "ru": "ИИ", "ar": "ذكاء اصطناعي"}
+
+
+def test_other_languages_have_both_texts_short_honest_and_without_a_number() -> None:
+    texts = load_other_languages()
+    codes = {key.partition(".")[0] for key in texts.keys()}  # noqa: SIM118
+    assert texts.keys() == {f"{code}.{which}" for code in codes for which in ("calm", "danger")}
+    for code in codes:
+        assert not texts.fields(f"{code}.calm")
+        assert texts.fields(f"{code}.danger") == {"lines"}
+        for which in ("calm", "danger"):
+            text = texts.get(f"{code}.{which}", lines="LINES")
+            assert AI.get(code, "AI") in text, code
+            assert not re.search(r"[!！]|\d", text), code
+            assert len(text) <= 300, code
+
+
+def test_every_other_language_that_can_be_told_has_its_texts_and_is_told_from_them() -> None:
+    texts = load_other_languages()
+    for key in texts.keys():  # noqa: SIM118
+        assert other_language(texts.get(key, lines="")) == key.partition(".")[0], key
+    assert {f"{code}.calm" for code in CODES - {UNKNOWN}} <= texts.keys()
+
+
+def test_what_is_said_in_another_language_fits_one_wechat_message_in_every_country() -> None:
+    texts = load_other_languages()
+    for country in load_crisis_lines().countries():
+        block = lines_block(Language.EN, country)
+        for key in texts.keys():  # noqa: SIM118
+            assert len(texts.get(key, lines=block).encode()) <= WECHAT_BYTES, f"{key} in {country}"
 
 
 @BOTH
@@ -214,7 +251,7 @@ def test_waiting_has_enough_words_not_to_repeat_itself(language: Language) -> No
 @BOTH
 def test_command_descriptions_fit_a_menu(language: Language) -> None:
     texts = load_texts(language)
-    commands = {"start", "help", "human", "crisis", "breathe", "privacy", "forget", "language"}
+    commands = {"start", "help", "human", "crisis", "breathe", "privacy", "memory", "forget", "language"}
     assert {key.removeprefix("menu.") for key in keys_of(language) if key.startswith("menu.")} == commands
     assert all(len(texts.get(f"menu.{command}")) <= 40 for command in commands)
 
