@@ -89,6 +89,7 @@ conversation = Table(
     Column("turn_owner", String(32)),
     Column("turn_attempts", Integer, nullable=False, default=0),
     Column("note", LargeBinary),  # sealed: the last hand-back note
+    Column("review", Boolean, nullable=False, default=False),  # a counsellor approves each answer before it leaves
     Index(
         "ix_conversation_due",
         "turn_due_at",
@@ -227,6 +228,107 @@ handoff_event = Table(
     Column("event", String(20), nullable=False),
     Column("detail", LargeBinary),  # sealed
 )
+
+offer = Table(
+    "offer",
+    metadata,
+    _id(),
+    _of("handoff", nullable=False, index=True),
+    Column("by", String(32), nullable=False),
+    Column("to", String(80), nullable=False),  # a counsellor, a rotation, or skill:NAME
+    Column("note", LargeBinary),  # sealed
+    Column("at", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("state", String(10), nullable=False),  # open, accepted, declined, withdrawn, lapsed
+    Column("answered_by", String(32)),
+    Index(
+        "uq_offer_open",
+        "handoff_id",
+        unique=True,
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+    Index("ix_offer_until", "until", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
+)
+"""A case held out to somebody else. Its holder keeps it until it is accepted."""
+
+companion = Table(
+    "companion",
+    metadata,
+    _of("handoff", primary_key=True),
+    Column("counsellor", String(32), primary_key=True),
+    Column("role", String(10), nullable=False),  # invited, second, watching
+    Column("by", String(32), nullable=False),  # who invited them
+    Column("at", Instant, nullable=False),
+)
+"""Who is with a case besides its holder."""
+
+note = Table(
+    "note",
+    metadata,
+    _id(),
+    _of("person", nullable=False, index=True),
+    _of("handoff", nullable=False, index=True),
+    Column("kind", String(8), nullable=False),  # note: about the person, for later too; whisper: to those with the case
+    Column("author", String(32), nullable=False),
+    Column("body", LargeBinary, nullable=False),  # sealed
+    Column("at", Instant, nullable=False),
+)
+
+plan = Table(
+    "plan",
+    metadata,
+    _id(),
+    _of("person", nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("author", String(32), nullable=False),
+    Column("body", LargeBinary, nullable=False),  # sealed JSON: the fields
+    Column("at", Instant, nullable=False),
+    Column("shown_at", Instant),  # when it was last sent to the user
+    Index("uq_plan_version", "person_id", "version", unique=True),
+)
+"""Safety plans, every version."""
+
+disposition = Table(
+    "disposition",
+    metadata,
+    _of("handoff", primary_key=True),
+    Column("verdict", String(12)),  # on the screen: right, false_alarm, missed
+    Column("body", LargeBinary, nullable=False),  # sealed JSON: the form's fields
+)
+
+draft = Table(
+    "draft",
+    metadata,
+    _id(),
+    _of("conversation", nullable=False, index=True),
+    _of("message", nullable=False, index=True),  # the user's words that it answers
+    Column("handoff_id", _Id),
+    Column("kind", String(8), nullable=False),  # desk: a counsellor asked for it; review: it waits for approval
+    Column("state", String(10), nullable=False),  # waiting, sent, edited, discarded, overtaken
+    Column("fence", Integer, nullable=False),
+    Column("body", LargeBinary),  # sealed JSON: text, passages; gone once it was decided on
+    Column("generator", String(60), nullable=False),
+    Column("version", String(60), nullable=False),
+    Column("language", String(8), nullable=False),
+    Column("level", String(10), nullable=False),  # of what it answers
+    Column("created_at", Instant, nullable=False),
+    Column("due_at", Instant),  # when the user is told that nobody has approved it yet
+    Column("decided_at", Instant),
+    Column("decided_by", String(32)),
+    Column("distance", Integer),  # characters that the counsellor changed
+    Index("ix_draft_due", "due_at", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")),
+)
+"""Answers drafted for a counsellor to send, edit or throw away; afterwards what became of them, without the text."""
+
+consent = Table(
+    "consent",
+    metadata,
+    _of("person", primary_key=True),
+    Column("purpose", String(20), primary_key=True),  # training
+    Column("at", Instant, nullable=False),
+)
+"""What a person agreed to. Taking it back deletes the row."""
 
 outbox = Table(
     "outbox",
