@@ -22,6 +22,7 @@ from bot.handoff import Desks, Handoffs
 from bot.intake import Intake
 from bot.memory import Memories
 from bot.opinions import Opinions
+from bot.rota import Rota
 from bot.speak import Speaker
 from bot.store import OUTBOX, Cipher, Store
 from bot.store.migrate import upgrade
@@ -52,7 +53,8 @@ class App:
     settings: Settings
     roles: frozenset[str]
     store: Store
-    roster: Roster
+    roster: Roster  # the file's; `rota` knows the one in force
+    rota: Rota
     adapters: dict[str, Adapter]
     console: ConsoleAdapter
     desk: Desk
@@ -69,7 +71,11 @@ class App:
 
         Adapters in `without` send, and are run by the caller.
         """
-        tasks = [asyncio.create_task(self.delivery.run(), name="delivery")]
+        await self.rota.refresh()
+        tasks = [
+            asyncio.create_task(self.rota.run(), name="rota"),
+            asyncio.create_task(self.delivery.run(), name="delivery"),
+        ]
         if "worker" in self.roles:
             await self.responder.start()
             tasks.append(asyncio.create_task(self.turns.run(), name="turns"))
@@ -160,6 +166,7 @@ def build(
         roles=frozenset(roles),
         store=store,
         roster=roster,
+        rota=Rota(store, desks, roster),
         adapters=adapters,
         console=console,
         desk=desk,

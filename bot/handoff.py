@@ -23,11 +23,11 @@ PACKET_QUOTES = 5
 _QUOTE = 300  # characters of one message in an alert; the desk shows it whole
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Desks:
     """Where counsellors are reached. `telegram_account` is the bot's own id there, empty without Telegram."""
 
-    roster: Roster
+    roster: Roster  # the one in force; `Rota` exchanges it when somebody changes it
     telegram_account: str
 
     def addresses(self, counsellor: Counsellor) -> list[Address]:

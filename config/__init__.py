@@ -3,7 +3,8 @@
 from config.crisis_lines import CrisisLine, CrisisLines, load_crisis_lines
 from config.errors import ConfigError
 from config.language import Language, Script
-from config.roster import Counsellor, Roster, Step, load_roster
+from config.roster import Counsellor, Roster, RosterChange, Step, load_roster
+from config.rotations import Leave, Override
 from config.settings import Settings, load_settings
 from config.texts import Texts, load_other_languages, load_texts
 
@@ -13,7 +14,10 @@ __all__ = [
     "CrisisLine",
     "CrisisLines",
     "Language",
+    "Leave",
+    "Override",
     "Roster",
+    "RosterChange",
     "Script",
     "Settings",
     "Step",

@@ -1,6 +1,7 @@
 """Who takes conversations over, and in which order they are alerted at any moment: roster.toml."""
 
 import tomllib
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +33,10 @@ class Step(BaseModel):
 
     who: tuple[str, ...] = Field(min_length=1)
     wait_seconds: float = Field(60.0, ge=1, le=3600)
+
+
+RosterChange = Override | Leave
+"""What may be changed while the bot runs."""
 
 
 class Roster(BaseModel):
@@ -88,6 +93,17 @@ class Roster(BaseModel):
             if end <= start:
                 raise ValueError(f"{key}: the one that starts {period.start} ends before it starts")
         return self
+
+    def changed(self, changes: Iterable[RosterChange]) -> "Roster":
+        """The roster with these overrides and leave after its own. Raises ConfigError if one does not fit."""
+        changes = tuple(changes)
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        values["overrides"] += tuple(c for c in changes if isinstance(c, Override))
+        values["leave"] += tuple(c for c in changes if isinstance(c, Leave))
+        try:
+            return type(self)(**values)
+        except ValidationError as error:
+            raise ConfigError(fault(error)) from None
 
     def counsellor(self, id: str) -> Counsellor | None:  # noqa: A002
         """The counsellor with this id."""
@@ -164,6 +180,11 @@ def load_roster(path: Path | None) -> Roster:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in fault["loc"])
-        raise ConfigError(f"{path}: {key}: {str(fault['msg']).removeprefix('Value error, ')}") from None
+        raise ConfigError(f"{path}: {fault(error)}") from None
+
+
+def fault(error: ValidationError) -> str:
+    """The first thing that is wrong with an entry, with its key."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    return f"{key}: {first['msg']}".removeprefix(": ").replace("Value error, ", "")

@@ -3,14 +3,16 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 import typer
+from sqlalchemy import make_url
 
 from bot.app import open_store, prepare
 from bot.store import Store, people
 from bot.store.migrate import HEAD, differences, upgrade, version
-from config import load_settings
+from config import Settings, load_settings
 
 T = TypeVar("T")
 
@@ -27,6 +29,12 @@ def with_store(work: Callable[[Store], Awaitable[T]]) -> T:
             await store.close()
 
     return asyncio.run(run())
+
+
+def has_database(settings: Settings) -> bool:
+    """Whether there may be anything to read: not before the first start on SQLite, whose file is made by it."""
+    url = make_url(settings.database)
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
 
 
 def upgrade_database() -> None:

@@ -9,17 +9,32 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bot.cli.database import with_store
+from bot.cli.database import has_database, with_store
 from bot.console.auth import Accounts
+from bot.rota import stored
 from bot.store import Store
 from config import ConfigError, Roster, load_roster, load_settings
 from config.ical import export, leave_from
 from config.oncall import HORIZON, require_cover, shifts, utc_now, warnings
 
 
+def in_force() -> Roster:
+    """The configured roster with the changes that the database holds."""
+    settings = load_settings()
+    roster = load_roster(settings.handoff.roster)
+    if not has_database(settings):
+        return roster
+
+    async def read(store: Store) -> Roster:
+        async with store.reading() as tx:
+            return await stored(roster, tx)
+
+    return with_store(read)
+
+
 def show_ladder(at: datetime | None = None) -> None:
     """Print the ladder at a moment, step by step; `at` without an offset is in the roster's zone."""
-    roster = load_roster(load_settings().handoff.roster)
+    roster = in_force()
     moment = utc_now() if at is None else at if at.tzinfo else at.replace(tzinfo=ZoneInfo(roster.zone))
     table = Table("step", "who is called", "how", "then waits")
     for number in range(len(roster.ladder)):
@@ -34,7 +49,7 @@ def show_ladder(at: datetime | None = None) -> None:
 
 def show_shifts(weeks: int) -> None:
     """Print who is on call on each rung from now on, in the roster's zone."""
-    roster = load_roster(load_settings().handoff.roster)
+    roster = in_force()
     zone, now = ZoneInfo(roster.zone), utc_now()
     table = Table("step", "from", "to", "on call", caption=f"Times in {roster.zone}")
     for rung in range(len(roster.ladder)):
@@ -48,11 +63,11 @@ def show_shifts(weeks: int) -> None:
 def check_roster(file: Path | None) -> int:
     """Read a roster and warn of what would leave somebody waiting; 1 if anything is wrong.
 
-    Raises ConfigError where the start would: for gaps that nobody has said yes to.
+    Without a file, the one in force. Raises ConfigError where the start would: for gaps that nobody has said yes to.
     """
     path = file or load_settings().handoff.roster
     roster = load_roster(path)
-    found = roster_warnings(roster)
+    found = roster_warnings(roster if file else in_force())
     for line in found:
         typer.echo(line)
     require_cover(roster, path, utc_now())
@@ -68,7 +83,7 @@ def roster_warnings(roster: Roster) -> list[str]:
 
 def export_calendar(file: Path, counsellor: str) -> None:
     """Write 52 weeks as iCalendar, from the start of this hour. Raises ConfigError."""
-    roster = load_roster(load_settings().handoff.roster)
+    roster = in_force()
     if counsellor:
         _known(roster, "oncall export", counsellor)
     start = utc_now().replace(minute=0, second=0)

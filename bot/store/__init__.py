@@ -2,6 +2,6 @@
 
 from bot.store.cipher import Cipher, CipherError
 from bot.store.store import Store, Transaction
-from bot.store.wake import HANDOFFS, OPINIONS, OUTBOX, TURNS, Wake
+from bot.store.wake import HANDOFFS, OPINIONS, OUTBOX, ROSTER, TURNS, Wake
 
-__all__ = ["HANDOFFS", "OPINIONS", "OUTBOX", "TURNS", "Cipher", "CipherError", "Store", "Transaction", "Wake"]
+__all__ = ["HANDOFFS", "OPINIONS", "OUTBOX", "ROSTER", "TURNS", "Cipher", "CipherError", "Store", "Transaction", "Wake"]

@@ -388,7 +388,17 @@ account = Table(
     Column("created_at", Instant, nullable=False),
     Column("failures", Integer, nullable=False, default=0),
     Column("locked_until", Instant),
+    Column("totp_secret", LargeBinary),  # sealed; None: the password is enough
+    Column("totp_last", BigInteger),  # the time step of the last code accepted: no code opens twice
 )
+
+recovery_code = Table(
+    "recovery_code",
+    metadata,
+    Column("code_hash", String(64), primary_key=True),
+    _of("account", nullable=False, index=True),
+)
+"""Each opens an account once in place of a code of the authenticator, and then goes."""
 
 session = Table(
     "session",
@@ -408,6 +418,19 @@ invite = Table(
     Column("expires_at", Instant, nullable=False),
     Column("used_at", Instant),
 )
+
+roster_change = Table(
+    "roster_change",
+    metadata,
+    _id(),
+    Column("kind", String(8), nullable=False),  # override, leave
+    Column("body", String(1000), nullable=False),  # JSON, with the keys of roster.toml
+    Column("added_by", String(32), nullable=False),
+    Column("added_at", Instant, nullable=False),
+    Column("removed_by", String(32)),
+    Column("removed_at", Instant),
+)
+"""Overrides and leave entered in the console or by command, after those of the file. Rows stay, as the record."""
 
 view = Table(
     "view",

@@ -16,6 +16,9 @@ HANDOFFS = "handoffs"
 OPINIONS = "opinions"
 """What workers wait on."""
 
+ROSTER = "roster"
+"""Rung when somebody changed who is on call."""
+
 
 def page(address: Address) -> str:
     """The channel of everybody who looks at one conversation: its user's pages and its counsellors' desks."""
