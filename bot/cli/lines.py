@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from bot.cli.explain import explanation_as_json, print_explanation
-from config import ConfigError, Language, Script, load_settings
-from engine import Assessment, Request, Screener
-from engine.language import detect, to_script
+from config import ConfigError, Language, load_settings
+from engine import Assessment, Screener
+from engine.evaluation.asking import make_request
+from engine.language import to_script
 from engine.screening import load_screener
 from engine.screening.corpora import read_turns
 from engine.screening.explain import explain
@@ -75,20 +76,14 @@ async def _reply_all(file: str) -> None:
 async def _reply(
     row: dict[str, Any], number: int, responder: Any, screener: Screener, default: Language
 ) -> dict[str, Any]:
-    history = row["history"]
-    asked = Language(row["lang"]) if row.get("lang") else None
-    language, script = detect(row["text"], row.get("lang") or "", None) or (asked or default, Script.HANS)
-    language = asked or language
-    script = script if language is Language.ZH else Script.LATIN
-    level = screener.assess(row["text"], history).level
+    given, conversation = row.get("lang") or "", str(row.get("id", number))
+    request = make_request(row["text"], screener, row["history"], given, default, conversation)
     began = time.perf_counter()
-    answer = await responder.answer(
-        Request(row["text"], language, script, history, level, conversation=str(row.get("id", number)))
-    )
+    answer = await responder.answer(request)
     return {
-        "text": to_script(answer.text, script),
+        "text": to_script(answer.text, request.script),
         "lang": answer.language.value,
-        "level": level.value,
+        "level": request.level.value,
         "generator": answer.generator,
         "strategy": answer.strategy,
         "passages": list(answer.passages),

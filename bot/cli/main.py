@@ -79,6 +79,18 @@ def reply(file: File = "-") -> None:
 
 
 @app.command()
+def transcripts(
+    out: Annotated[Path, typer.Option(help="The folder for the pages, one for each language.")] = Path(
+        "docs/transcripts"
+    ),
+) -> None:
+    """Write what the reviewed library answers to the written scripts of 144 made-up people, as pages to read."""
+    from bot.cli.transcripts import write_transcripts
+
+    write_transcripts(out)
+
+
+@app.command()
 def doctor() -> None:
     """Check settings, tokens, clock, database, crisis lines and roster; say what to do about each fault."""
     from bot.cli.doctor import examine

@@ -1,0 +1,1 @@
+"""How well answers do: transcripts to read, and figures to compare."""
