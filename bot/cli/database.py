@@ -10,6 +10,7 @@ import typer
 from sqlalchemy import make_url
 
 from bot.app import open_store, prepare
+from bot.cli.logs import set_up_logs
 from bot.store import Store, people
 from bot.store.migrate import HEAD, differences, upgrade, version
 from config import Settings, load_settings
@@ -21,7 +22,9 @@ def with_store(work: Callable[[Store], Awaitable[T]]) -> T:
     """Run `work` on the configured store, with its tables up to date."""
 
     async def run() -> T:
-        store = open_store(load_settings())
+        settings = load_settings()
+        set_up_logs(settings.log)
+        store = open_store(settings)
         await prepare(store)
         try:
             return await work(store)

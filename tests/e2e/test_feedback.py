@@ -262,6 +262,7 @@ async def test_feedback_is_exported_and_goes_with_the_talk(app: App, platform: M
     answer = await hears(app, platform, "hello")
     assert answer.thumbs
     await press(app, answer.thumbs.action(False))
+    await platform.wait("a", 2)  # what was missing? it asks
     async with app.store.reading() as tx:
         person = await conversations.at(tx, address("a"))
         exported = await people.export(tx, person.person_id) if person else None
