@@ -150,6 +150,19 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """What a call to a counsellor says to programs. Holds nothing that the user wrote."""
+
+    id: int  # the same when a page is sent again because nobody knows whether it arrived
+    counsellor: str
+    handoff: int  # 0: about no single case
+    level: str  # none, elevated, urgent, emergency
+    since: datetime  # when the person began to wait
+    url: str = ""  # the case in the console
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """One platform message to be sent. `text` already fits the platform's limit (see `adapters.render.split`).
 
@@ -162,6 +175,7 @@ class Reply:
     message_id: int = 0  # the store's id, so that a page can tell a repeat
     copy: Copy | None = None
     thumbs: Thumbs | None = None  # where the platform has them
+    page: Page | None = None  # for platforms that programs listen to
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,18 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from config.channels import Channel, EmailAddress, Webhook, WeCom
 from config.errors import ConfigError
 from config.language import Language
-from config.rotations import Id, Leave, Override, Rotation, Span, Zone
+from config.rotations import Hour, Id, Leave, Override, Rotation, Span, Zone
 
 
 class Counsellor(BaseModel):
-    """A person on call. Every counsellor may use the console; a Telegram id lets alerts and talk go there too."""
+    """A person on call. Every counsellor may use the console; a Telegram id lets pages and talk go there too."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -24,15 +26,56 @@ class Counsellor(BaseModel):
     role: Literal["counsellor", "supervisor", "operator"] = "counsellor"
     languages: tuple[Language, ...] = tuple(Language)
     telegram: int | None = None  # the numeric id of the private chat with the bot
+    wecom: WeCom | None = None
+    webhook: Webhook | None = None
+    email: EmailAddress | None = None
+    channels: tuple[Channel, ...] = ()  # the order in which they are tried; as in Channel
+    text_in_pages: bool = False  # show what the user wrote in pages by email, wecom and webhook too
+    quiet_hours: tuple[Hour, Hour] | None = None  # from, until, on the wall clock; an emergency comes through
+    zone: Zone | None = None  # of the quiet hours; the roster's
+
+    @model_validator(mode="after")
+    def _channels_are_there(self) -> Self:
+        if len(set(self.channels)) != len(self.channels):
+            raise ValueError("channels: names one twice")
+        if missing := [channel.value for channel in self.channels if channel not in self.reachable]:
+            raise ValueError(f"channels: {missing[0]}: write {missing[0]} = ... for this counsellor first")
+        return self
+
+    @property
+    def reachable(self) -> frozenset[Channel]:
+        """Every way to reach them; the console always."""
+        given = {channel for channel in Channel if getattr(self, channel.value, None) is not None}
+        return frozenset(given | {Channel.CONSOLE})
+
+    def order(self, wanted: tuple[Channel, ...] | None = None) -> tuple[Channel, ...]:
+        """The channels in the order in which they are tried: as a step of the ladder says, else the counsellor.
+
+        Those that nobody named follow in the order of `Channel`, so that a page has somewhere to go when all else
+        fails.
+        """
+        named = [channel for channel in wanted or self.channels if channel in self.reachable]
+        return tuple(dict.fromkeys([*named, *(channel for channel in Channel if channel in self.reachable)]))
+
+    def is_quiet(self, at: datetime, zone: str) -> bool:
+        """Whether a moment lies in their quiet hours; `zone` is the roster's."""
+        if self.quiet_hours is None:
+            return False
+        start, end = self.quiet_hours
+        now = at.astimezone(ZoneInfo(self.zone or zone)).time()
+        return start <= now < end if start < end else now >= start or now < end
 
 
 class Step(BaseModel):
-    """One rung of the ladder: the counsellors and rotations that are alerted, and how long until the next rung."""
+    """One rung of the ladder: the counsellors and rotations that are paged, how often, and how long until the next."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     who: tuple[str, ...] = Field(min_length=1)
-    wait_seconds: float = Field(60.0, ge=1, le=3600)
+    wait_seconds: float = Field(60.0, ge=1, le=3600)  # until the next rung
+    channels: tuple[Channel, ...] | None = Field(None, min_length=1)  # tried first; else each counsellor's own
+    repeat: int = Field(0, ge=0, le=20)  # how often the rung is paged again before the next one is
+    repeat_seconds: float = Field(60.0, ge=1, le=3600)  # between those pages
 
 
 RosterChange = Override | Leave
@@ -134,7 +177,15 @@ class Roster(BaseModel):
         who = frozenset[str]()
         for name in self.ladder[rung].who:
             who |= self.turn(rotations[name], at) if name in rotations else {name}
-        return who - self.away(at)
+        return (who & {c.id for c in self.counsellors}) - self.away(at)
+
+    def with_ladder(self, ladder: tuple[Step, ...]) -> Self:
+        """The same people with the ladder of a handoff that began earlier. Whom the roster no longer has is skipped."""
+        return self.model_copy(update={"ladder": ladder})
+
+    def quiet(self, at: datetime) -> frozenset[str]:
+        """Ids of the counsellors whose quiet hours it is."""
+        return frozenset(c.id for c in self.counsellors if c.is_quiet(at, self.zone))
 
     def turn(self, rotation: Rotation, at: datetime) -> frozenset[str]:
         """Ids on call in a rotation after its overrides, before leave."""

@@ -100,6 +100,65 @@ class WeChatSettings(_Group):
         return self
 
 
+class EmailSettings(_Group):
+    """The mail server that pages leave by; on when host is set."""
+
+    host: str = ""
+    port: int = Field(587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    sender: str = ""  # the address that pages come from
+    timeout_seconds: float = Field(10.0, gt=0, le=25)
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if self.host and not self.sender:
+            raise ValueError("host is set, so sender is needed too, the address that pages come from")
+        if self.password and not self.username:
+            raise ValueError("password is set, so username is needed too")
+        if self.password and self.security == "none" and self.host not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("security is none, so the password would travel in plain; set it to starttls or tls")
+        return self
+
+
+class WeComSettings(_Group):
+    """The company's WeCom. Members need corp_id, agent_id and secret; a group's robot has its key in the roster."""
+
+    corp_id: str = ""
+    agent_id: int = 0
+    secret: SecretStr | None = None
+    secret_file: Path | None = None
+    api_base: str = "https://qyapi.weixin.qq.com"
+    timeout_seconds: float = Field(10.0, gt=0, le=25)
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if self.corp_id and not (self.agent_id and self.secret):
+            raise ValueError("corp_id is set, so agent_id and secret are needed too (of the application that writes)")
+        return self
+
+
+class OperatorSettings(_Group):
+    """Who is told when something keeps people from being helped, besides the counsellors with the role operator."""
+
+    telegram: int | None = None  # the numeric id of a private chat with the bot
+    email: str = ""
+    webhook_url: str = ""
+    webhook_secret: SecretStr | None = None
+    webhook_secret_file: Path | None = None
+    heartbeat_url: SecretStr | None = None  # called every audit_seconds while all is well, and not otherwise
+    heartbeat_url_file: Path | None = None
+    audit_seconds: float = Field(60.0, ge=1, le=3600)
+
+    @model_validator(mode="after")
+    def _webhook_is_signed(self) -> Self:
+        if self.webhook_url and not self.webhook_secret:
+            raise ValueError("webhook_url is set, so webhook_secret is needed too; it signs what is sent")
+        return self
+
+
 class TransformersSettings(_Group):
     """A language model in this process."""
 
@@ -163,6 +222,8 @@ class HandoffSettings(_Group):
     roster: Path | None = None
     lease_seconds: float = Field(600.0, ge=30)  # a claim without a word from the counsellor lapses after this
     reassure_seconds: float = Field(180.0, ge=10)  # how often a waiting user hears how things stand
+    ack_minutes: float = Field(3.0, ge=0.5, le=60)  # "I'm coming" without a claim counts this long
+    overdue_seconds: float = Field(300.0, ge=10)  # a handoff that waits longer is counted as over the limit
 
 
 class WorkSettings(_Group):
@@ -195,6 +256,9 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     telegram: TelegramSettings = TelegramSettings()
     wechat: WeChatSettings = WeChatSettings()
+    email: EmailSettings = EmailSettings()
+    wecom: WeComSettings = WeComSettings()
+    operator: OperatorSettings = OperatorSettings()
     transformers: TransformersSettings = TransformersSettings()
     openai: OpenAISettings = OpenAISettings()
     classifier: ClassifierSettings = ClassifierSettings()

@@ -1,23 +1,23 @@
 """The platform's API over HTTP: the access token, and calls that need it.
 
-The platform wants the token in the query string. So no URL gets into an exception here, and httpx's log records that
-hold one are dropped.
+The platform wants the token in the query string. So no URL gets into an exception here, and `adapters.http` drops log
+records that hold one.
 """
 
 import asyncio
 import contextlib
 import json
-import logging
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
 from adapters.base import Blocked, DeliveryError, Health, OutcomeUnknown, Rejected, Retryable, WindowClosed
+from adapters.http import network_faults
 
 _MEDIA = "/cgi-bin/media/get"
 _STALE = frozenset({40001, 40014, 42001})
@@ -48,17 +48,6 @@ _OPERATOR = {
     40125: "app_secret is wrong (40125); copy it again from the platform",
     40243: "app_secret is frozen (40243); unfreeze it on the platform",
 }
-
-
-class _NoTokens(logging.Filter):
-    """Drops records that show an access token."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "access_token=" not in record.getMessage()
-
-
-for _name in ("httpx", "httpcore", "httpcore.connection", "httpcore.http11"):
-    logging.getLogger(_name).addFilter(_NoTokens())
 
 
 class Api:
@@ -104,7 +93,7 @@ class Api:
         return response.content, response.headers.get("content-type", "").split(";")[0]
 
     async def _get_media(self, media_id: str, token: str) -> tuple[int, httpx.Response]:
-        with self._network_faults(_MEDIA):
+        with network_faults(_MEDIA):
             response = await self._http.get(_MEDIA, params={"access_token": token, "media_id": media_id})
         if not response.content.startswith(b"{"):
             return 0, response  # a file; what the platform refuses it says in JSON, whatever type it names
@@ -131,7 +120,7 @@ class Api:
     async def _exchange(self, path: str, payload: Mapping[str, object], query: Mapping[str, str]) -> dict[str, Any]:
         # Not escaped as \uXXXX: the platform counts escapes as text, and shows some raw.
         body = json.dumps(payload, ensure_ascii=False).encode()
-        with self._network_faults(path):
+        with network_faults(path):
             response = await self._http.post(
                 path, content=body, params=query, headers={"Content-Type": "application/json; charset=utf-8"}
             )
@@ -146,20 +135,6 @@ class Api:
         if response.status_code != 200 or not isinstance(result, dict):
             raise OutcomeUnknown(f"{path}: HTTP {response.status_code} with an answer that is not the platform's")
         return result
-
-    @contextlib.contextmanager
-    def _network_faults(self, path: str) -> Iterator[None]:
-        try:
-            yield
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            fault: DeliveryError = Retryable(f"{path}: no connection ({type(error).__name__})")
-        except httpx.HTTPError as error:
-            fault = OutcomeUnknown(f"{path}: no answer ({type(error).__name__})")
-        except (httpx.InvalidURL, RuntimeError) as error:  # RuntimeError: the client was closed
-            fault = Retryable(f"{path}: not sent ({type(error).__name__})")
-        else:
-            return
-        raise fault
 
     def _raise_for(self, code: int, hint: str) -> None:
         if code == 0:
