@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Dialect,
     Float,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     String,
     Table,
     TypeDecorator,
+    UniqueConstraint,
     text,
 )
 
@@ -338,13 +340,14 @@ outbox = Table(
     Column("address", String(300), nullable=False),  # where it goes
     Column("platform", String(20), nullable=False),
     Column("lane", Integer, nullable=False),
-    Column("kind", String(10), nullable=False),  # alert, crisis, notice, relay, reply
+    Column("kind", String(10), nullable=False),  # alert, crisis, notice, relay, reply, follow_up, step
     Column("fence", Integer),  # sent only while the conversation's fence is this; None: always
     Column("body", LargeBinary, nullable=False),  # sealed JSON: text, buttons
     Column("author", String(12), nullable=False),
     Column("counsellor", String(32)),  # who is alerted, or who speaks
     Column("message_id", _Id),  # its row in the transcript
     Column("handoff_id", _Id),
+    Column("occurrence_id", _Id),  # of a follow-up, which ends as this row does
     Column("state", String(10), nullable=False),  # waiting, sending, sent, unknown, failed, dropped
     Column("reason", String(200), nullable=False, default=""),
     Column("due_at", Instant),  # None: held until the platform's window opens
@@ -441,3 +444,168 @@ view = Table(
     Column("at", Instant, nullable=False),
 )
 """Audit: who looked at which conversation when. Rows are only ever added, and go with the conversation."""
+
+rhythm = Table(
+    "rhythm",
+    metadata,
+    _of("person", primary_key=True),
+    Column("zone", String(64), nullable=False),  # IANA
+    Column("zone_known", Boolean, nullable=False, default=False),  # told by the person; else guessed from the country
+    Column("quiet_from", Integer, nullable=False),  # minutes after midnight on the person's clock
+    Column("quiet_until", Integer, nullable=False),  # the same as `quiet_from`: there are no quiet hours
+    Column("last_sent_at", Instant),  # when a follow-up last went to the outbox
+    Column("offered_at", Instant),  # when a programme was last offered
+)
+"""How a person lives with the clock."""
+
+enrolment = Table(
+    "enrolment",
+    metadata,
+    _id(),
+    _of("person", nullable=False, index=True),
+    _of("conversation", nullable=False, index=True),
+    Column("programme", String(40), nullable=False, index=True),
+    Column("version", Integer, nullable=False),  # of the programme when the person agreed
+    Column("state", String(8), nullable=False),  # invited, active, paused, stalled, done, stopped
+    Column("reason", String(20), nullable=False, default=""),  # of being paused, stalled or stopped
+    Column("source", String(32), nullable=False),  # user, operator, or the counsellor who proposed it
+    Column("start_day", Date),  # day 0 on the person's calendar; None until they agreed
+    Column("at_minutes", Integer),  # the person's own time, minutes after midnight; None: the programme's
+    Column("unanswered", Integer, nullable=False, default=0),  # sent without a word since
+    Column("last_sent_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("agreed_at", Instant),
+    Column("ended_at", Instant),
+    CheckConstraint("state IN ('invited','active','paused','stalled','done','stopped')", name="state"),
+    CheckConstraint("state = 'invited' OR state = 'stopped' OR agreed_at IS NOT NULL", name="agreed"),
+    Index(
+        "uq_enrolment_open",
+        "person_id",
+        "programme",
+        unique=True,
+        sqlite_where=text("state NOT IN ('done','stopped')"),
+        postgresql_where=text("state NOT IN ('done','stopped')"),
+    ),
+)
+
+occurrence = Table(
+    "occurrence",
+    metadata,
+    _id(),
+    _of("enrolment", nullable=False),
+    Column("day", Integer, nullable=False),  # of the programme; below 0: the firing of a broadcast
+    Column("round", Integer, nullable=False, default=0),  # raised when the person wants it again later
+    Column("planned_at", Instant, nullable=False),  # by the rule
+    Column("due_at", Instant, nullable=False),  # by the rule, or later: jitter, quiet hours, snooze
+    Column("latest_at", Instant, nullable=False),  # until when it is worth sending
+    Column("state", String(8), nullable=False),  # due, queued (in the outbox), sent, skipped, missed
+    Column("reason", String(20), nullable=False, default=""),
+    Column("ended_at", Instant),
+    UniqueConstraint("enrolment_id", "day", "round"),
+    CheckConstraint("state IN ('due','queued','sent','skipped','missed')", name="state"),
+    CheckConstraint("state NOT IN ('skipped','missed') OR reason <> ''", name="has_reason"),
+    CheckConstraint("(state IN ('due','queued')) = (ended_at IS NULL)", name="ended_once"),
+    Index(
+        "ix_occurrence_due",
+        "due_at",
+        sqlite_where=text("state = 'due'"),
+        postgresql_where=text("state = 'due'"),
+    ),
+    Index(
+        "ix_occurrence_queued",
+        "latest_at",
+        sqlite_where=text("state = 'queued'"),
+        postgresql_where=text("state = 'queued'"),
+    ),
+    Index("ix_occurrence_ended", "ended_at"),
+)
+"""Each thing that was to be sent, and what became of it. Only the next of an enrolment stands here ahead of time."""
+
+pace = Table(
+    "pace",
+    metadata,
+    Column("platform", String(20), primary_key=True),
+    Column("free_at", Instant, nullable=False),  # when the next follow-up may leave there
+)
+
+practice = Table(
+    "practice",
+    metadata,
+    _id(),
+    _of("person", nullable=False, index=True),
+    Column("exercise", String(60), nullable=False),  # the library's id without the language
+    Column("occurrence_id", _Id),  # the follow-up that brought it
+    Column("state", String(8), nullable=False),  # before, running, paused, after, done, stopped
+    Column("first", Integer, nullable=False, default=0),  # the step that the present run began with
+    Column("run_at", Instant),  # when it began
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+)
+"""Exercises that people did or began."""
+
+mood = Table(
+    "mood",
+    metadata,
+    _id(),
+    _of("person", nullable=False, index=True),
+    Column("body", LargeBinary, nullable=False),  # sealed: 0 to 10
+    Column("moment", String(8), nullable=False),  # asked, before, after
+    Column("practice_id", _Id),
+    Column("at", Instant, nullable=False),
+)
+
+form = Table(
+    "form",
+    metadata,
+    _id(),
+    _of("person", nullable=False, index=True),
+    Column("questionnaire", String(20), nullable=False),
+    Column("occurrence_id", _Id),
+    Column("state", String(8), nullable=False),  # open, done, stopped
+    Column("answers", LargeBinary, nullable=False),  # sealed JSON: a number for each item so far
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+)
+"""Questionnaires that people filled in."""
+
+programme_hold = Table(
+    "programme_hold",
+    metadata,
+    Column("programme", String(40), primary_key=True),
+    Column("state", String(8), nullable=False),  # paused: nothing is sent; retired: nobody new is enrolled
+    Column("by", String(32), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+broadcast = Table(
+    "broadcast",
+    metadata,
+    _id(),
+    Column("title", String(100), nullable=False),
+    Column("body", String(8000), nullable=False),  # JSON: the text in each language, and the audience
+    Column("cron", String(100), nullable=False, default=""),  # empty: once
+    Column("zone", String(64), nullable=False),
+    Column("state", String(10), nullable=False),  # draft, active, paused, done
+    Column("next_at", Instant),  # None: it does not fire again
+    Column("created_by", String(32), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("confirmed_by", String(32)),
+    Column("confirmed_at", Instant),
+    CheckConstraint("state IN ('draft','active','paused','done')", name="state"),
+    CheckConstraint("state <> 'active' OR confirmed_by IS NOT NULL", name="confirmed"),
+)
+"""An operator's message to many of those who agreed to follow-ups."""
+
+firing = Table(
+    "firing",
+    metadata,
+    _id(),
+    _of("broadcast", nullable=False),
+    Column("slot", Instant, nullable=False),  # when it was to fire
+    Column("state", String(8), nullable=False),  # fired, missed
+    Column("reason", String(20), nullable=False, default=""),
+    Column("audience", Integer, nullable=False, default=0),
+    Column("at", Instant, nullable=False),
+    UniqueConstraint("broadcast_id", "slot"),
+)
+"""Each time a broadcast fell due: once, whichever process was first."""
