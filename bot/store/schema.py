@@ -22,6 +22,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     TypeDecorator,
     UniqueConstraint,
     text,
@@ -230,6 +231,27 @@ handoff_event = Table(
     Column("event", String(20), nullable=False),
     Column("detail", LargeBinary),  # sealed
 )
+
+escalation = Table(
+    "escalation",
+    metadata,
+    _of("handoff", primary_key=True),
+    Column("ladder", Text, nullable=False),  # JSON: the steps as they were when the handoff began
+    Column("count", Integer, nullable=False),  # which round of pages on its step this is, from 0
+    Column("paged_at", Instant, nullable=False),  # the latest round
+    Column("reached_at", Instant),  # when a page first arrived
+    Column("acked_by", String(32)),  # who said they are coming
+    Column("acked_until", Instant),
+)
+"""How counsellors are being called for a handoff."""
+
+operator_notice = Table(
+    "operator_notice",
+    metadata,
+    Column("topic", String(100), primary_key=True),
+    Column("at", Instant, nullable=False),
+)
+"""When operators were last told of something, so that they are not told every minute."""
 
 offer = Table(
     "offer",
@@ -493,6 +515,7 @@ occurrence = Table(
     metadata,
     _id(),
     _of("enrolment", nullable=False),
+    Column("platform", String(20), nullable=False),
     Column("day", Integer, nullable=False),  # of the programme; below 0: the firing of a broadcast
     Column("round", Integer, nullable=False, default=0),  # raised when the person wants it again later
     Column("planned_at", Instant, nullable=False),  # by the rule
@@ -507,6 +530,7 @@ occurrence = Table(
     CheckConstraint("(state IN ('due','queued')) = (ended_at IS NULL)", name="ended_once"),
     Index(
         "ix_occurrence_due",
+        "platform",
         "due_at",
         sqlite_where=text("state = 'due'"),
         postgresql_where=text("state = 'due'"),
