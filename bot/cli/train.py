@@ -10,7 +10,8 @@ from rich.console import Console
 
 from bot.cli.evaluate import print_figures
 from config import ConfigError
-from engine.screening.corpora import Row, corpus_files, hold_back, read_rows
+from engine.linear.corpora import hold_back
+from engine.screening.corpora import Row, corpus_files, read_rows
 
 
 def train_screener(files: Sequence[Path], out: Path, base: str, seed: int, epochs: int | None, own_texts: bool) -> None:

@@ -79,6 +79,16 @@ class Answers:
         found = [Answered(question.level_of(answer, earlier), question) for question in reversed(candidates)]
         return max(found, key=lambda one: (one.level.rank, one.question.about is About.OTHER))
 
+    def asked_in(self, text: str) -> list[str]:
+        """Ids of the safety questions in a text, in the order in which they stand there."""
+        return [question.id for question in self._asked(normalise(text[-2000:]).text)]
+
+    def given(self, text: str, question: str) -> str | None:
+        """What a short answer says to the text it answers: yes, no, unsure; None for anything longer or else."""
+        if len(text) > _ANSWER_LIMIT:
+            return None
+        return self._read(normalise(text).text, normalise(question[-2000:]).text)
+
     def _asked(self, text: str) -> list[Question]:
         """The questions in an assistant's normalised text, in the order in which they stand there."""
         found = [

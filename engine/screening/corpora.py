@@ -15,25 +15,18 @@ field                       what it holds
 `context`                   earlier texts, oldest first: see `read_turns`
 """
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from config import ConfigError
+from engine.linear.corpora import read_lines
 from engine.types import About, Category, Level, Role, Turn
 
 CORPUS = Path(__file__).parent / "corpus"
-BLOCK = 60  # neighbouring rows of a file, often written as pairs, that are never split between training and test
-HELD_BACK = 5  # of so many blocks one is held back
 
 _Kind = TypeVar("_Kind", bound=StrEnum)
-
-
-class CorpusError(ConfigError):
-    """A file of labelled texts is wrong. The message names the file and the line, never the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +89,6 @@ def corpus_files() -> list[Path]:
     return sorted(CORPUS.glob("*.jsonl"))
 
 
-def hold_back(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    """The rows to learn from, and every fifth block of each file to judge what was learned. Raises CorpusError."""
-    learned = [row for row in rows if row.block % HELD_BACK]
-    if not learned:
-        raise CorpusError(f"the first {BLOCK} texts of a file are held back and no other is left; give more texts")
-    return learned, [row for row in rows if not row.block % HELD_BACK]
-
-
 def read_turns(data: Any) -> tuple[Turn, ...]:
     """Earlier texts: a string is the user's, `{"assistant": text}` the bot's, `{"role": ..., "text": ...}` anybody's.
 
@@ -125,20 +110,7 @@ def _turn(data: Any) -> Turn:
 
 
 def _rows(path: Path) -> Iterable[Row]:
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise CorpusError(f"{path}: is not UTF-8; save it as UTF-8") from None
-    numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
-    for count, (number, line) in enumerate(numbered):
-        try:
-            yield _row(json.loads(line), path.stem, number, count // BLOCK)
-        except (json.JSONDecodeError, RecursionError):
-            raise CorpusError(f"{path}, line {number}: is not JSON; write one object a line") from None
-        except ValueError as error:
-            raise CorpusError(f"{path}, line {number}: {error}") from None
+    return read_lines(path, lambda data, line, block: _row(data, path.stem, line, block))
 
 
 def _row(data: Any, group: str, line: int, block: int) -> Row:

@@ -24,7 +24,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from config import ConfigError
 from engine.generators.loading import choose_device, first_line
-from engine.screening.corpora import Row, hold_back
+from engine.linear.corpora import hold_back
+from engine.screening.corpora import Row
 from engine.screening.evaluate import Figures, Judged, by_group
 from engine.types import Assessment, Level
 

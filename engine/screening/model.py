@@ -1,13 +1,11 @@
 """The learned part of the screener: a weight for every piece of a text, in numpy, loaded without pickle.
 
-Every piece (see `features`) has a place in a table by its hash and adds its weights to the score of each level; so
-does every rule that matched. The sum over a text is divided by the square root of its length. A long text is also
-judged window by window, so that one sentence is not drowned by many. Because the model only adds, what spoke for
+Every piece (see `engine.linear.features`) has a place in a table by its hash and adds its weights to the score of each
+level; so does every rule that matched. The sum over a text is divided by the square root of its length. A long text is
+also judged window by window, so that one sentence is not drowned by many. Because the model only adds, what spoke for
 danger can be shown.
 """
 
-import json
-import zipfile
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.screening.features import LENGTHS, Hashes, pieces
+from engine.linear.features import LENGTHS, Hashes, pieces
+from engine.linear.files import ModelError, load_arrays, save_arrays
+from engine.linear.table import Floats, Ints, slots, window_sums
 from engine.screening.rules import Finding
 from engine.screening.segments import Segment
 from engine.types import About, Category, Level
@@ -36,13 +36,6 @@ _DANGER = np.array([-0.5, -0.5, 0.5, 0.5], np.float32)
 # In a long text one stretch that reads as danger means less than the same words alone, and in a very long one almost
 # every calm text has such a stretch. Fitted on the long texts that training held back.
 _MIDDLE, _APART = 0.4, 2.0
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
-
-
-class ModelError(ValueError):
-    """A model file cannot be used. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +118,7 @@ class Model:
         places = [finding.start for finding in findings]
         rules = np.stack([self._rule_part(findings[bisect_left(places, a) : bisect_left(places, b)]) for a, b in spans])
         weights = self._levels.take(level_slots(found), axis=0)
-        summed = _sums(weights.sum(axis=0, dtype=np.int16), begin, end) * self._level_scale
+        summed = window_sums(weights.sum(axis=0, dtype=np.int16), begin, end) * self._level_scale
         levels = summed / np.sqrt(np.maximum(end - begin, 1))[:, None] + rules[:, : len(LEVELS)]
         return _Chunk(found, edges, weights, windows, spans, rules, levels, level_odds(levels))
 
@@ -182,12 +175,12 @@ class _Chunk:
 
 def level_slots(found: Hashes) -> NDArray[np.uint32]:
     """The place of each piece in the table of levels; place 0 is empty."""
-    return found >> np.uint32(32 - LEVEL_BITS)
+    return slots(found, LEVEL_BITS)
 
 
 def kind_slots(found: Hashes) -> NDArray[np.uint32]:
     """The place of each piece in the table of categories; place 0 is empty."""
-    return found >> np.uint32(32 - KIND_BITS)
+    return slots(found, KIND_BITS)
 
 
 def rule_features(findings: Sequence[Finding], number: dict[str, int]) -> Floats:
@@ -239,14 +232,6 @@ def _windows(count: int, sentence_starts: Ints) -> Ints:
     return np.array(windows, np.int64)
 
 
-def _sums(values: NDArray[np.int16], begin: Ints, end: Ints) -> Floats:
-    """The sum of `values[begin:end]` for each window."""
-    total = np.zeros((len(values) + 1, values.shape[1]), np.int64)
-    np.cumsum(values, axis=0, out=total[1:])
-    difference: Floats = (total[end] - total[begin]).astype(np.float32)
-    return difference
-
-
 def _heaviest(values: Sequence[float]) -> tuple[int, int]:
     """Where the run with the largest sum begins and ends (Kadane's algorithm)."""
     best, found, total, start = -np.inf, (0, len(values)), 0.0, 0
@@ -266,22 +251,14 @@ def _softmax(values: Floats) -> Floats:
 
 
 def save_model(path: Path, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-    """Write a model file: numpy's own format, with a JSON header as bytes. The same model gives the same bytes."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        parts = {"header": np.frombuffer(json.dumps({"format": FORMAT, **header}).encode(), np.uint8), **arrays}
-        for name, array in parts.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy", (2020, 1, 1, 0, 0, 0)), "w") as file:
-                np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+    """Write a model file. The same model gives the same bytes."""
+    save_arrays(path, FORMAT, header, arrays)
 
 
 def load_model(path: Path) -> Model:
     """Read a model file. Raises ModelError where it is missing, broken, or of another format."""
+    header, arrays = load_arrays(path, FORMAT)
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        header = json.loads(bytes(arrays.pop("header")))
-        if header["format"] != FORMAT:
-            raise ModelError(f"{path.name} has format {header['format']}, not {FORMAT}")
         return Model(header, arrays)
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path.name} cannot be read: {error}") from error

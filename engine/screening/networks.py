@@ -1,8 +1,7 @@
 """How the weights of the model are learned, with torch. Only training needs this file."""
 
-import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.screening.model import CATEGORIES, KIND_BITS, KINDS, LEVEL_BITS, LEVELS, Floats, kind_slots, level_slots
+from engine.linear.networks import as_numpy, learn, summed, table
+from engine.linear.table import Floats
+from engine.screening.model import CATEGORIES, KIND_BITS, KINDS, LEVEL_BITS, LEVELS, kind_slots, level_slots
 from engine.types import About, Category, Level
 
 if TYPE_CHECKING:
@@ -36,26 +37,15 @@ class _Sums(nn.Module):
 
     def __init__(self, rules: int) -> None:
         super().__init__()
-        self.levels = nn.EmbeddingBag(1 << LEVEL_BITS, len(LEVELS), mode="sum", sparse=True, padding_idx=0)
-        self.kinds = nn.EmbeddingBag(1 << KIND_BITS, KINDS, mode="sum", sparse=True, padding_idx=0)
+        self.levels = table(LEVEL_BITS, len(LEVELS))
+        self.kinds = table(KIND_BITS, KINDS)
         self.rules = nn.Linear(rules, len(LEVELS) + KINDS)
-        for table in (self.levels, self.kinds):
-            nn.init.zeros_(table.weight)
 
     def forward(self, batch: "Sequence[Example]") -> tuple[Tensor, Tensor]:
         rules: Tensor = self.rules(torch.from_numpy(np.stack([e.rules for e in batch])))
-        levels = self._summed(self.levels, [level_slots(e.found) for e in batch])
-        kinds = self._summed(self.kinds, [kind_slots(e.found) for e in batch])
+        levels = summed(self.levels, [level_slots(e.found) for e in batch])
+        kinds = summed(self.kinds, [kind_slots(e.found) for e in batch])
         return levels + rules[:, : len(LEVELS)], kinds + rules[:, len(LEVELS) :]
-
-    @staticmethod
-    def _summed(table: nn.EmbeddingBag, slots: "list[np.ndarray[tuple[int, ...], np.dtype[np.uint32]]]") -> Tensor:
-        """For each text the sum of its pieces over the square root of its units."""
-        flat = [one.ravel().astype(np.int64) for one in slots]
-        offsets = np.cumsum([0, *(len(one) for one in flat[:-1])])
-        scale = torch.tensor([1 / math.sqrt(max(one.shape[1], 1)) for one in slots])[:, None]
-        summed: Tensor = table(torch.from_numpy(np.concatenate(flat)), torch.from_numpy(offsets))
-        return summed * scale
 
 
 def fit_weights(examples: "Sequence[Example]", settings: "Settings", progress: "Progress") -> Weights:
@@ -68,27 +58,25 @@ def fit_weights(examples: "Sequence[Example]", settings: "Settings", progress: "
         (torch.optim.SparseAdam([model.levels.weight, model.kinds.weight], lr=settings.rate), settings.rate),
         (torch.optim.AdamW(model.rules.parameters(), lr=_OTHERS_RATE, weight_decay=1e-2), _OTHERS_RATE),
     ]
-    steps, step = settings.epochs * math.ceil(len(examples) / settings.batch), 0
-    for epoch in range(settings.epochs):
-        total = 0.0
-        for batch in _batches(examples, settings.batch, chance):
-            levels, kinds = model(batch)
-            loss = _loss(levels, kinds, batch, settings)
-            for optimizer, full in optimizers:
-                for group in optimizer.param_groups:
-                    group["lr"] = full * max(0.02, 1 - step / steps)
-                optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            for optimizer, _ in optimizers:
-                optimizer.step()
-            step += 1
-            total += loss.item() * len(batch)
-        progress(f"epoch {epoch + 1} of {settings.epochs}, loss {total / len(examples):.3f}")
+
+    def loss_of(batch: "Sequence[Example]") -> Tensor:
+        levels, kinds = model(batch)
+        return _loss(levels, kinds, batch, settings)
+
+    learn(
+        examples,
+        loss_of,
+        optimizers,
+        epochs=settings.epochs,
+        batch=settings.batch,
+        chance=chance,
+        progress=progress,
+    )
     return Weights(
-        levels=_numpy(model.levels.weight),
-        kinds=_numpy(model.kinds.weight),
-        rules=_numpy(model.rules.weight).T,
-        bias=_numpy(model.rules.bias),
+        levels=as_numpy(model.levels.weight),
+        kinds=as_numpy(model.kinds.weight),
+        rules=as_numpy(model.rules.weight).T,
+        bias=as_numpy(model.rules.bias),
     )
 
 
@@ -115,15 +103,3 @@ def _weight(example: "Example", settings: "Settings") -> float:
 
 def _number(category: Category | None) -> int:
     return CATEGORIES.index(category or Category.OTHER)
-
-
-def _batches(examples: "Sequence[Example]", size: int, chance: random.Random) -> "Iterator[list[Example]]":
-    order = list(range(len(examples)))
-    chance.shuffle(order)
-    for start in range(0, len(order), size):
-        yield [examples[place] for place in order[start : start + size]]
-
-
-def _numpy(tensor: Tensor) -> Floats:
-    values: Floats = tensor.detach().numpy()
-    return values

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.linear.corpora import HELD_BACK
+from engine.linear.features import Hashes, pieces
+from engine.linear.table import Floats, quantised
 from engine.screening.calibration import isotonic
-from engine.screening.corpora import HELD_BACK, Row
+from engine.screening.corpora import Row
 from engine.screening.evaluate import auroc
-from engine.screening.features import Hashes, pieces
-from engine.screening.model import CATEGORIES, LEVELS, Floats, Model, rule_features, save_model
+from engine.screening.model import CATEGORIES, LEVELS, Model, rule_features, save_model
 from engine.screening.normalise import normalise
 from engine.screening.rules import RuleSet, load_rules
 from engine.screening.segments import sentences
@@ -120,8 +122,8 @@ def fit(
     from engine.screening.networks import fit_weights  # torch is needed only here
 
     weights = fit_weights(examples, settings, progress)
-    levels, level_scale = _quantised(weights.levels)
-    kinds, kind_scale = _quantised(weights.kinds)
+    levels, level_scale = quantised(weights.levels)
+    kinds, kind_scale = quantised(weights.kinds)
     header = {
         "rules": [rule.id for rule in rules.rules],
         "categories": list(CATEGORIES),
@@ -136,14 +138,6 @@ def fit(
         "rules": weights.rules,
         "bias": weights.bias,
     }
-
-
-def _quantised(values: Floats) -> tuple[NDArray[np.int8], Floats]:
-    """Eight-bit values and the scale of each column; the rare outliers are cut off."""
-    used = values[np.any(values != 0, axis=1)]
-    limit = np.quantile(np.abs(used), 0.9999, axis=0) if len(used) else np.ones(values.shape[1])
-    scale = (np.maximum(limit, 1e-6) / 127).astype(np.float32)
-    return np.clip(np.round(values / scale), -127, 127).astype(np.int8), scale
 
 
 def calibrate(

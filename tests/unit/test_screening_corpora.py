@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.screening.corpora import CorpusError, Row, corpus_files, hold_back, read_rows
+from engine.linear.corpora import CorpusError, hold_back
+from engine.screening.corpora import Row, corpus_files, read_rows
 from engine.types import About, Category, Level, Role, Turn
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from engine.screening.corpora import CorpusError, Row
+from engine.linear.corpora import CorpusError
+from engine.screening.corpora import Row
 from engine.screening.finetune import (
     Example,
     FinetuneError,

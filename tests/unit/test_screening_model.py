@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.linear.features import COLUMNS, pieces
+from engine.linear.files import ModelError
 from engine.screening.calibration import isotonic
 from engine.screening.corpora import Row
-from engine.screening.features import COLUMNS, pieces
-from engine.screening.model import Model, ModelError, load_model
+from engine.screening.model import Model, load_model
 from engine.screening.normalise import normalise
 from engine.screening.rules import RuleSet, load_rules
 from engine.screening.screener import MODEL

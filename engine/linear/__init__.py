@@ -1,0 +1,1 @@
+"""Linear models over hashed pieces of texts, which the screener and the guard share: features, files, training."""
