@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from bot.cli.explain import explanation_as_json, print_explanation
+from bot.cli.logs import set_up_logs
 from config import ConfigError, Language, load_settings
 from engine import Assessment, Screener
 from engine.evaluation.asking import make_request
@@ -62,6 +63,7 @@ async def _reply_all(file: str) -> None:
     from bot.app import make_responder
 
     settings = load_settings()
+    set_up_logs(settings.log)
     screener = load_screener()
     responder = make_responder(settings)
     await responder.start()
@@ -93,7 +95,7 @@ async def _reply(
 
 def _rows(file: str) -> Iterator[dict[str, Any]]:
     """The lines as objects with a text; `context` and `history` as turns. Raises ConfigError naming file and line."""
-    with _open(file) as source:
+    with open_lines(file) as source:
         for number, line in enumerate(source, 1):
             if not line.strip():
                 continue
@@ -110,7 +112,8 @@ def _rows(file: str) -> Iterator[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _open(file: str) -> Iterator[TextIO]:
+def open_lines(file: str) -> Iterator[TextIO]:
+    """The file's lines; `-` is standard input. Raises ConfigError."""
     if file == "-":
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]  # a real console stream
         yield sys.stdin

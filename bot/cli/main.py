@@ -260,6 +260,21 @@ def evaluate_screening(
     raise typer.Exit(run_evaluation(files, wanted))
 
 
+@evaluate.command("replies")
+def evaluate_replies(
+    file: File,
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Compare answers with people's: ROUGE-L, BLEU, Distinct, length, repetition, language, guard, perplexity.
+
+    JSON lines: text, and if there are: id, lang, history, reference or references, reply, system. Where a line has no
+    reply, the generator of the settings answers.
+    """
+    from bot.cli.evaluate_replies import evaluate_replies as run_evaluation
+
+    run_evaluation(file, json)
+
+
 @train.command("screener")
 def train_screener(
     out: Annotated[Path, typer.Option(help="The model file to write; with --base, a folder.")],

@@ -98,6 +98,17 @@ class LocalGenerator:
             job.cancelled = True
             self._jobs.discard(job)
 
+    @property
+    def loaded(self) -> "Loaded":
+        """The model. Raises GeneratorError unless it is running."""
+        if not self._loaded:
+            raise GeneratorError("the model is not running")
+        return self._loaded
+
+    def prompt_tokens(self, request: Request) -> list[int]:
+        """What the model reads before it writes an answer. Raises GeneratorError."""
+        return self._tokens(request, self.loaded)
+
     def _row(self, request: Request, loaded: "Loaded") -> Any:
         from engine.generators.batch import Row
         from engine.generators.sampling import Sampling

@@ -71,6 +71,11 @@ def build(kind: Kind, seed: int = 0, eos: bool = False) -> Any:
 def save(kind: Kind, folder: Path, *, chat: bool = True, eos: bool = False) -> Path:
     """Write a model with its tokenizer, ready for `from_pretrained`."""
     build(kind, eos=eos).save_pretrained(folder)
+    return save_tokenizer(folder, chat=chat)
+
+
+def save_tokenizer(folder: Path, *, chat: bool = True) -> Path:
+    """Write the tokenizer alone, beside a model that was changed first."""
     made = tokenizer()
     made.chat_template = CHAT_TEMPLATE if chat else None
     made.save_pretrained(folder)
