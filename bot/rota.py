@@ -15,6 +15,7 @@ from bot.store import ROSTER, Store, Transaction, roster_changes
 from bot.store.roster_changes import Entry
 from config import ConfigError, Roster, RosterChange
 from config.oncall import HORIZON, describe_gaps, gaps
+from config.rotations import Span
 
 log = structlog.get_logger(__name__)
 SAFETY_SECONDS = 30.0
@@ -22,7 +23,11 @@ SAFETY_SECONDS = 30.0
 
 
 class GapError(Exception):
-    """A change would leave times at which nobody is on call; its text says which. An explicit yes is needed."""
+    """A change would leave `spans` in which nobody is on call. An explicit yes is needed."""
+
+    def __init__(self, roster: Roster, spans: list[Span]) -> None:
+        super().__init__(describe_gaps(roster, spans))
+        self.spans = spans
 
 
 class Rota:
@@ -113,4 +118,4 @@ def _require_no_new_gap(before: Roster, after: Roster, now: datetime) -> None:
     known = gaps(before, now, now + HORIZON)
     new = [gap for gap in gaps(after, now, now + HORIZON) if not any(a <= gap[0] and gap[1] <= b for a, b in known)]
     if new:
-        raise GapError(describe_gaps(after, new))
+        raise GapError(after, new)

@@ -15,6 +15,7 @@ from datetime import timedelta
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from bot.console import second_factor
 from bot.store import Store, Transaction, accounts
 from config import Counsellor, Roster
 
@@ -46,6 +47,7 @@ class Accounts:
     def __init__(self, store: Store, roster: Roster, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._roster = roster
+        self.second_factor = second_factor.SecondFactor(store)
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
         self._nobody = self._hasher.hash(secrets.token_urlsafe())  # what an unknown name is checked against
         self._hashing = asyncio.Semaphore(2)  # each check takes 19 MiB for its duration
@@ -93,8 +95,12 @@ class Accounts:
                 raise RefusedError("setup_expired")
             return await self._begin(tx, await accounts.put(tx, counsellor, hashed))
 
-    async def sign_in(self, name: str, password: str, address: str) -> str:
-        """The token of a new session for a counsellor's id or name. Raises RefusedError."""
+    async def sign_in(self, name: str, password: str, address: str, code: str = "") -> str:
+        """The token of a new session for a counsellor's id or name. Raises RefusedError.
+
+        `code_needed` is said only to who knows the password; it counts as an attempt, so that nobody can go on guessing
+        codes between right passwords.
+        """
         known = self._find(name)
         self._addresses.attempt(address)
         async with self._store.transaction() as tx:
@@ -105,10 +111,18 @@ class Accounts:
             self._strangers.attempt(name.casefold()[:100])
         if not await self._verify(account.password_hash if account else self._nobody, password) or account is None:
             raise RefusedError("wrong")
-        self._addresses.clear(address)
         async with self._store.transaction() as tx:
-            await accounts.count_failure(tx, account.id, 0, None)
-            return await self._begin(tx, account.id)
+            found = await accounts.of(tx, account.counsellor)
+            if found is None:
+                raise RefusedError("wrong")
+            if found.totp_secret is not None and not code:
+                raise RefusedError("code_needed")
+            if not await second_factor.accept(tx, found, code):
+                raise RefusedError("code_wrong")
+            await accounts.count_failure(tx, found.id, 0, None)
+            token = await self._begin(tx, found.id)
+        self._addresses.clear(address)
+        return token
 
     async def _attempt(self, tx: Transaction, account: accounts.Account) -> None:
         """Count the attempt as a failure before it is known to be one, so that many at once gain nothing."""

@@ -20,8 +20,11 @@ PATH = "/console"
 _FILES = {
     "login.js": "text/javascript; charset=utf-8",
     "console.js": "text/javascript; charset=utf-8",
+    "keys.js": "text/javascript; charset=utf-8",
     "login.css": "text/css; charset=utf-8",
     "console.css": "text/css; charset=utf-8",
+    "case.css": "text/css; charset=utf-8",
+    "pages.css": "text/css; charset=utf-8",
 }
 
 DESK_HEADERS = {
@@ -42,6 +45,7 @@ class _Nothing(BaseModel):
 class _SignIn(_Nothing):
     name: str = Field(max_length=200)
     password: str = Field(max_length=5000)
+    code: str = Field("", max_length=40)
 
 
 class _Invitation(_Nothing):
@@ -98,7 +102,8 @@ def login_routes(accounts: Accounts, public_url: str) -> APIRouter:
             return PlainTextResponse("There is no such language.", 404, HEADERS)
         texts = load_texts(Language(language))
         keys = ("title", "sign_in", "name", "password", "set_password", "wrong", "throttled", "connection_lost")
-        found = {key: texts.get(f"console.{key}") for key in (*keys, "setup_title", "setup_expired")}
+        more = ("setup_title", "setup_expired", "code", "code_hint", "code_needed", "code_wrong")
+        found = {key: texts.get(f"console.{key}") for key in (*keys, *more)}
         found["password_rule"] = texts.get("console.password_rule", length=MIN_PASSWORD)
         return JSONResponse(found, headers={**HEADERS, "Cache-Control": "no-cache"})
 
@@ -107,7 +112,7 @@ def login_routes(accounts: Accounts, public_url: str) -> APIRouter:
         form = await read(request, _SignIn)
         address = request.client.host if request.client else ""
         try:
-            return signed_in(request, await accounts.sign_in(form.name, form.password, address))
+            return signed_in(request, await accounts.sign_in(form.name, form.password, address, form.code))
         except RefusedError as error:
             raise HTTPException(429 if error.key == "throttled" else 401, error.key, HEADERS) from None
 

@@ -1,11 +1,13 @@
 """Accounts of counsellors, their sessions, and invitations to set a password. Tokens are kept as digests only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 
-from bot.store.schema import account, invite, session
+from bot.store.schema import account, invite, recovery_code, session
 from bot.store.store import Transaction
 
 
@@ -19,6 +21,8 @@ class Account:
     created_at: datetime
     failures: int
     locked_until: datetime | None
+    totp_secret: bytes | None  # sealed
+    totp_last: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +41,29 @@ async def count(tx: Transaction) -> int:
 
 async def of(tx: Transaction, counsellor: str) -> Account | None:
     """A counsellor's account, locked until the transaction ends."""
-    query = select(account).where(account.c.counsellor == counsellor).with_for_update()
+    return await _one(tx, select(account).where(account.c.counsellor == counsellor).with_for_update())
+
+
+async def peek(tx: Transaction, counsellor: str) -> Account | None:
+    """A counsellor's account, to look at."""
+    return await _one(tx, select(account).where(account.c.counsellor == counsellor))
+
+
+async def _one(tx: Transaction, query: Select[Any]) -> Account | None:
     row = (await tx.connection.execute(query)).one_or_none()
     return Account(**row._mapping) if row else None
 
 
 async def put(tx: Transaction, counsellor: str, password_hash: str) -> int:
-    """Set a counsellor's password, making the account if there is none; gives its id. Open sessions end."""
+    """Set a counsellor's password, making the account if there is none; gives its id.
+
+    Open sessions end, and the second factor is off: an invitation is also the way back after a lost phone.
+    """
     if known := await of(tx, counsellor):
         await tx.connection.execute(delete(session).where(session.c.account_id == known.id))
+        await set_recovery_codes(tx, known.id, [])
         values = {"password_hash": password_hash, "failures": 0, "locked_until": None}
+        values |= {"totp_secret": None, "totp_last": None}
         await tx.connection.execute(update(account).where(account.c.id == known.id).values(values))
         return known.id
     row = {"counsellor": counsellor, "password_hash": password_hash, "created_at": tx.now, "failures": 0}
@@ -57,6 +74,27 @@ async def count_failure(tx: Transaction, id: int, failures: int, locked_until: d
     """Set how many wrong passwords came in a row, and until when no more are taken."""
     values = {"failures": failures, "locked_until": locked_until}
     await tx.connection.execute(update(account).where(account.c.id == id).values(values))
+
+
+async def set_totp(tx: Transaction, id: int, sealed: bytes | None, last: int | None) -> None:  # noqa: A002
+    """Set the secret of the second factor and the time step of the last code accepted; None turns it off."""
+    query = update(account).where(account.c.id == id)
+    await tx.connection.execute(query.values(totp_secret=sealed, totp_last=last))
+
+
+async def set_recovery_codes(tx: Transaction, id: int, digests: Sequence[str]) -> None:  # noqa: A002
+    """Exchange the recovery codes of an account."""
+    await tx.connection.execute(delete(recovery_code).where(recovery_code.c.account_id == id))
+    if digests:
+        rows = [{"account_id": id, "code_hash": digest} for digest in digests]
+        await tx.connection.execute(insert(recovery_code), rows)
+
+
+async def use_recovery_code(tx: Transaction, id: int, digest: str) -> bool:  # noqa: A002
+    """Use a recovery code up; False if the account has none such."""
+    query = delete(recovery_code).where(recovery_code.c.account_id == id, recovery_code.c.code_hash == digest)
+    done = await tx.connection.execute(query.returning(recovery_code.c.code_hash))
+    return done.one_or_none() is not None
 
 
 async def add_invite(tx: Transaction, digest: str, counsellor: str, expires_at: datetime) -> None:

@@ -3,12 +3,13 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pyotp
 import pytest
 from sqlalchemy import select
 
 from bot.console.auth import IDLE_LIFE, INVITE_LIFE, SESSION_LIFE, Accounts, RefusedError, Throttle
 from bot.store import Store
-from bot.store.schema import account, invite, session
+from bot.store.schema import account, invite, recovery_code, session
 from config import Counsellor, Roster
 from config.roster import Step
 
@@ -207,3 +208,81 @@ def test_a_throttle_forgets_after_a_quiet_while() -> None:
     now = 1000.0
     throttle.attempt("a")
     throttle.attempt("a")
+
+
+async def enter(accounts: Accounts, name: str = "lin") -> None:
+    await accounts.set_up(await accounts.invite(name), PASSWORD)
+
+
+async def turn_on(accounts: Accounts, clock: Clock) -> tuple[pyotp.TOTP, list[str]]:
+    """Set the second factor of lin up; the authenticator and the recovery codes."""
+    await enter(accounts)
+    setup = accounts.second_factor.begin()
+    phone = pyotp.TOTP(setup.secret)
+    assert await accounts.second_factor.confirm("lin", setup, "000000") is None
+    codes = await accounts.second_factor.confirm("lin", setup, phone.at(clock.now))
+    assert codes
+    clock.pass_time(timedelta(seconds=60))
+    return phone, codes
+
+
+async def test_with_a_second_factor_the_password_alone_opens_nothing(accounts: Accounts, clock: Clock) -> None:
+    phone, _ = await turn_on(accounts, clock)
+    assert await refused(accounts.sign_in("lin", PASSWORD, "here")) == "code_needed"
+    assert await refused(accounts.sign_in("lin", "wrong password", "here", phone.at(clock.now))) == "wrong"
+    assert await accounts.sign_in("lin", PASSWORD, "here", f" {phone.at(clock.now)} ")
+
+
+async def test_a_code_opens_once_and_not_when_it_is_old(accounts: Accounts, clock: Clock) -> None:
+    phone, _ = await turn_on(accounts, clock)
+    code = phone.at(clock.now)
+    assert await accounts.sign_in("lin", PASSWORD, "here", code)
+    assert await refused(accounts.sign_in("lin", PASSWORD, "here", code)) == "code_wrong"
+    clock.pass_time(timedelta(minutes=5))
+    assert await refused(accounts.sign_in("lin", PASSWORD, "here", phone.at(clock.now - timedelta(minutes=3)))) == (
+        "code_wrong"
+    )
+
+
+async def test_guessing_codes_has_to_wait_also_between_right_passwords(accounts: Accounts, clock: Clock) -> None:
+    await turn_on(accounts, clock)
+    answers = []
+    for code in ("", "111111", "", "222222", "333333"):
+        answers.append(await refused(accounts.sign_in("lin", PASSWORD, "here", code)))
+    assert answers[-1] == "throttled"
+
+
+async def test_a_recovery_code_opens_once(accounts: Accounts, clock: Clock) -> None:
+    _, codes = await turn_on(accounts, clock)
+    assert len(set(codes)) == 8
+    assert await accounts.sign_in("lin", PASSWORD, "here", codes[3].upper())
+    assert await refused(accounts.sign_in("lin", PASSWORD, "here", codes[3])) == "code_wrong"
+    assert await accounts.sign_in("lin", PASSWORD, "here", codes[4].replace("-", " "))
+
+
+async def test_it_is_turned_off_with_a_code_or_a_new_invitation(accounts: Accounts, clock: Clock) -> None:
+    phone, codes = await turn_on(accounts, clock)
+    assert not await accounts.second_factor.turn_off("lin", "000000")
+    assert await accounts.second_factor.turn_off("lin", phone.at(clock.now))
+    assert await accounts.sign_in("lin", PASSWORD, "here")
+    await turn_on(accounts, clock)
+    await enter(accounts)
+    assert not await accounts.second_factor.is_on("lin")
+    assert await accounts.sign_in("lin", PASSWORD, "here")
+    assert codes
+
+
+async def test_the_store_holds_neither_the_secret_nor_a_recovery_code(
+    accounts: Accounts, clock: Clock, store: Store
+) -> None:
+    phone, codes = await turn_on(accounts, clock)
+    async with store.reading() as tx:
+        rows = str((await tx.connection.execute(select(account))).all())
+        rows += str((await tx.connection.execute(select(recovery_code))).all())
+    assert phone.secret not in rows
+    assert not [code for code in codes if code in rows or code.replace("-", "") in rows]
+
+
+def test_the_picture_is_drawn_here(accounts: Accounts) -> None:
+    picture = accounts.second_factor.begin().picture("lin")
+    assert picture.startswith("data:image/svg+xml")

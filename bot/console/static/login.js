@@ -31,14 +31,21 @@ async function submit(event) {
   refuse("");
   $("submit").disabled = true;
   const password = $("password").value;
-  const form = setup ? { token, password } : { name: $("name").value, password };
+  const form = setup ? { token, password } : { name: $("name").value, password, code: $("code").value };
   try {
     const { error } = await post(setup ? "setup" : "login", form);
-    if (error) refuse(error);
+    if (error === "code_needed" && $("code-row").hidden) askForCode();
+    else if (error) refuse(error);
     else location.replace("/console/");
   } finally {
     $("submit").disabled = false;
   }
+}
+
+function askForCode() {
+  $("code-row").hidden = false;
+  $("code").required = true;
+  $("code").focus();
 }
 
 async function post(path, form) {
