@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
@@ -22,12 +23,16 @@ from bot.handoff import Desks, Handoffs
 from bot.intake import Intake
 from bot.memory import Memories
 from bot.opinions import Opinions
+from bot.page_answers import PageAnswers
+from bot.page_channels import make_operators, page_adapters
+from bot.pager import Pager
 from bot.rota import Rota
 from bot.speak import Speaker
 from bot.store import OUTBOX, Cipher, Store
 from bot.store.migrate import upgrade
 from bot.transcript import StoreTranscript
 from bot.turn import Turns
+from bot.waiting import Waiting
 from bot.wording import Wording
 from config import ConfigError, Roster, Settings, load_crisis_lines, load_roster
 from engine import Generator, Screener, SecondOpinion
@@ -43,7 +48,7 @@ log = structlog.get_logger(__name__)
 ROLES = ("web", "telegram", "wechat", "worker")
 """What a process may do: serve the web chat and console, talk to a platform, handle turns and escalations."""
 
-_ROLE_OF = {"telegram": "telegram", "wechat": "wechat"}
+_ROLE_OF = {"telegram": "telegram", "wechat": "wechat", "email": "worker", "wecom": "worker", "webhook": "worker"}
 
 
 @dataclass(slots=True)
@@ -58,6 +63,7 @@ class App:
     adapters: dict[str, Adapter]
     console: ConsoleAdapter
     desk: Desk
+    page_answers: PageAnswers
     intake: Intake
     turns: Turns
     delivery: Delivery
@@ -140,10 +146,14 @@ def build(
     desks = Desks(roster, _telegram_account(settings))
     wording = Wording(load_crisis_lines(), settings.language, settings.country)
     console = ConsoleAdapter()
-    known = [*_adapters(settings, store, desks), console, *extra]
+    known = [*_adapters(settings, store, desks), *page_adapters(settings, roster), console, *extra]
     adapters = {a.platform: a for a in known if _ROLE_OF.get(a.platform, "web") in roles or a in extra}
     speaker = Speaker({a.platform: a.capabilities for a in known})
-    handoffs = Handoffs(desks, speaker, wording)
+    operators = make_operators(settings, desks)
+    waiting = Waiting(speaker, wording, timedelta(seconds=settings.handoff.reassure_seconds))
+    pager = Pager(desks, speaker, operators, waiting, settings.web.public_url.rstrip("/"))
+    handoffs = Handoffs(desks, speaker, wording, pager)
+    page_answers = PageAnswers(store, desks, timedelta(minutes=settings.handoff.ack_minutes))
     desk = Desk(store, desks, speaker, wording, settings.handoff.lease_seconds)
     responder = make_responder(settings, generator)
     memories = Memories(store, speaker, wording)
@@ -156,7 +166,7 @@ def build(
         desks,
         Commands(store, handoffs, speaker, wording, more),
         memories,
-        DeskChat(store, desk, speaker),
+        DeskChat(store, desk, speaker, page_answers),
         adapters,
         gather=settings.turn.gather_seconds > 0,
     )
@@ -170,6 +180,7 @@ def build(
         adapters=adapters,
         console=console,
         desk=desk,
+        page_answers=page_answers,
         intake=Intake(
             store,
             screener or load_screener(),
@@ -189,7 +200,7 @@ def build(
         ),
         delivery=Delivery(store, adapters, handoffs, work.lease_seconds, work.poll_seconds),
         escalation=Escalation(
-            store, handoffs, settings.handoff.lease_seconds, settings.handoff.reassure_seconds, work.poll_seconds
+            store, handoffs, settings.handoff.lease_seconds, settings.handoff.overdue_seconds, work.poll_seconds
         ),
         responder=responder,
         opinions=_opinions(settings, roles, store, handoffs, second_opinion),

@@ -16,8 +16,9 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from adapters import Adapter, Blocked, OutcomeUnknown, Rejected, Retryable, WindowClosed
+from bot.desks import CONSOLE
 from bot.handoff import Handoffs
-from bot.store import HANDOFFS, OUTBOX, Store, Transaction, conversations, outbox
+from bot.store import HANDOFFS, OUTBOX, Store, Transaction, conversations, escalations, outbox
 from bot.store.outbox import Attempts, Claimed, Outcome
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,11 @@ WAITED = Histogram(
     "From writing a text to its confirmation by the platform, by kind",
     ["kind"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+)
+TO_PAGE = Histogram(
+    "psyllm_handoff_seconds_to_page",
+    "From opening a handoff to the first page that arrived",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )
 
 BACK_OFF = 1.0  # seconds, doubled at each attempt
@@ -80,7 +86,7 @@ class Delivery:
             await outbox.record(tx, [outcome for _, outcome in outcomes])
             for row, outcome in outcomes:
                 if row.kind is outbox.Kind.ALERT and outcome.state == "sent":
-                    tx.ring(HANDOFFS)  # somebody was reached: the desks show it
+                    await self._reached(tx, row)
                 if outcome.state == "failed":
                     await self._give_up(tx, row, outcome)
                 elif outcome.state == "waiting" and outcome.due_at is None and row.attempts == 1:
@@ -93,6 +99,9 @@ class Delivery:
             self._pause = await self._next(tx)
         for task in done:
             del self._tasks[task]
+        for row, outcome in outcomes:
+            if row.kind is outbox.Kind.ALERT and self._did_not_arrive(row, outcome):
+                await self._store.retrying(lambda tx, r=row, o=outcome: self._page_failed(tx, r, o.reason))  # type: ignore[misc]  # bound defaults
         for row in rows:
             task = asyncio.create_task(self._send(row), name="send")
             task.add_done_callback(lambda _: self._store.wake.ring(OUTBOX))
@@ -139,14 +148,34 @@ class Delivery:
         if outcome.reason == "blocked":
             await outbox.drop_for(tx, row.address, "blocked")
         person = (await conversations.lock(tx, [row.conversation_id])).get(row.conversation_id)
-        if person is None:
-            return
-        if row.address == person.address:
+        if person and row.address == person.address:
             person.blocked_at = tx.now if outcome.reason == "blocked" else person.blocked_at
             await conversations.save_persons(tx, [person])
             await self._handoffs.tell_unreachable(tx, person, "blocked" if outcome.reason == "blocked" else "failed")
-        elif row.kind is outbox.Kind.ALERT and row.handoff_id:
-            await self._handoffs.call_next(tx, row.handoff_id)
+
+    async def _reached(self, tx: Transaction, row: Claimed) -> None:
+        """A page arrived: the desks show it."""
+        tx.ring(HANDOFFS)
+        if row.handoff_id and (began := await escalations.arrived(tx, row.handoff_id)):
+            TO_PAGE.observe((tx.now - began).total_seconds())
+
+    def _did_not_arrive(self, row: Claimed, outcome: Outcome) -> bool:
+        """Whether a page failed, failed twice for now, may not leave for a while, or found no console open."""
+        if outcome.state != "waiting" or outcome.due_at is None:
+            return outcome.state in ("failed", "waiting")
+        late = outcome.due_at > self._store.clock() + escalations.PATIENCE
+        return row.attempts == 2 or (row.attempts == 1 and (late or row.address.platform == CONSOLE))
+
+    async def _page_failed(self, tx: Transaction, row: Claimed, reason: str) -> None:
+        """A page did not arrive, for good or for now: another way is used at once.
+
+        In a commit of its own, because it locks the conversation. Die before it, and the ladder's next step comes.
+        """
+        person = (await conversations.lock(tx, [row.conversation_id])).get(row.conversation_id)
+        if person and row.handoff_id and row.counsellor:
+            pager = self._handoffs.pager
+            await pager.page_failed(tx, person, row.handoff_id, row.counsellor, row.address.platform, reason)
+            await conversations.save(tx, [person])
 
     async def _tell_held(self, tx: Transaction, row: Claimed) -> None:
         """A text is held until the user writes again: a counsellor who is with them should know."""

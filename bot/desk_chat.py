@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from adapters import Address, Button, Kind
 from bot.desk import Desk, DeskError
 from bot.handoff import content, label, platform_name, waited
+from bot.page_answers import PageAnswers
 from bot.speak import Buttons, Speaker
 from bot.store import Store, Transaction, handoffs, outbox
 from bot.store.conversations import Conversation
@@ -34,10 +35,11 @@ class _Said:
 class DeskChat:
     """Handles what counsellors write in their private chats."""
 
-    def __init__(self, store: Store, desk: Desk, speaker: Speaker) -> None:
+    def __init__(self, store: Store, desk: Desk, speaker: Speaker, page_answers: PageAnswers) -> None:
         self._store = store
         self._desk = desk
         self._speaker = speaker
+        self._page_answers = page_answers
 
     async def answer(self, counsellor: Counsellor, person: Conversation, message: Stored) -> Outcome:
         """The outcome of one message of a counsellor."""
@@ -47,11 +49,25 @@ class DeskChat:
             return Outcome([message.id], apply=lambda tx, _: self._talk(tx, said))
         if name == "claim" and argument.isdigit():
             return await self._claim(said, int(argument))
+        if name in ("coming", "cannot", "callmore") and (numbers := argument.split()) and argument.isascii():
+            return Outcome([message.id], apply=lambda tx, _: self._answer_page(tx, said, name, numbers))
         if name == "release":
             return Outcome([message.id], apply=lambda tx, _: self._release(tx, said, argument))
         if name == "cases":
             return Outcome([message.id], apply=lambda tx, _: self._cases(tx, said))
         return self._tell(said, said.words.get("desk.help"))
+
+    async def _answer_page(self, tx: Transaction, said: _Said, name: str, numbers: list[str]) -> None:
+        """A button under a page, or the command it stands for: /coming CASE, /cannot CASE, /callmore CASE."""
+        case, step = (*(int(n) for n in numbers if n.isdigit() and len(n) < 18), 0, 10**6)[:2]
+        answers, who = self._page_answers, said.counsellor.id
+        if name == "coming":
+            result = await answers.coming(tx, case, who)
+        elif name == "cannot":
+            result = await answers.cannot(tx, case, who)
+        else:
+            result = await answers.call_more(tx, case, who, step)
+        await self._write(tx, said, said.words.get(f"desk.{result.key}", **result.fields))
 
     async def _claim(self, said: _Said, handoff_id: int) -> Outcome:
         result = await self._desk.claim(handoff_id, said.counsellor.id)

@@ -11,13 +11,14 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from bot.handoff import Handoffs, label
-from bot.store import HANDOFFS, Store, Transaction, conversations, handoffs, messages, outbox, people
+from bot.store import HANDOFFS, Store, Transaction, conversations, escalations, handoffs, outbox, people
 from bot.store.conversations import Conversation
 from bot.store.handoffs import Handoff
 from config import load_texts
 
 log = structlog.get_logger(__name__)
 OPEN = Gauge("psyllm_handoffs_open", "Open handoffs, by state and level", ["state", "level"])
+OVERDUE = Gauge("psyllm_handoffs_overdue", "Unclaimed handoffs that wait for longer than handoff.overdue_seconds")
 LAPSED = Counter("psyllm_handoff_claims_lapsed", "Claims that lapsed because the counsellor fell silent")
 NOBODY = Counter("psyllm_handoffs_nobody_reached", "Steps after which no alert had arrived anywhere")
 
@@ -26,12 +27,12 @@ class Escalation:
     """Takes the next step of each open handoff when its time has come."""
 
     def __init__(
-        self, store: Store, handoffs: Handoffs, lease_seconds: float, reassure_seconds: float, poll_seconds: float
+        self, store: Store, handoffs: Handoffs, lease_seconds: float, overdue_seconds: float, poll_seconds: float
     ) -> None:
         self._store = store
         self._handoffs = handoffs
         self._lease = timedelta(seconds=lease_seconds)
-        self._reassure = timedelta(seconds=reassure_seconds)
+        self._overdue = timedelta(seconds=overdue_seconds)
         self._poll = poll_seconds
 
     async def run(self) -> None:
@@ -66,39 +67,15 @@ class Escalation:
         await conversations.save(tx, [person])
 
     async def _call_again(self, tx: Transaction, person: Conversation, found: Handoff) -> None:
-        """Nobody came: call the next rung too, and tell the user how things stand."""
-        reached = await outbox.anybody_reached(tx, found.id)
-        if not reached:
+        """Nobody came: call again, and more people. Who said that they were coming learns that it no longer counts."""
+        state = await escalations.get(tx, found.id)
+        if state and state.acked_by and not state.coming(tx.now):
+            await handoffs.note(tx, found.id, state.acked_by, "did_not_come")
+            await self._to_chat(tx, person, found, state.acked_by, "desk.did_not_come")
+        if not await outbox.anybody_reached(tx, found.id):
             NOBODY.inc()
             log.error("escalation.nobody_reached", handoff=found.id, level=found.level.value, step=found.step)
-        await self._reassure_user(tx, person, found, reached)
-        await outbox.drop_alerts(tx, found.id, "called again")
-        judged = (await messages.assessments(tx, [found.message_id or 0])).get(found.message_id or 0)
-        key = "desk.alert_again" if found.rank else "desk.request"
-        await self._handoffs.alert(tx, person, found, judged, key, found.step + 1)
-        await handoffs.note(tx, found.id, "bot", "called_again", str(found.step + 1))
-
-    async def _reassure_user(self, tx: Transaction, person: Conversation, found: Handoff, reached: bool) -> None:
-        """A few honest words while waiting; at once when nobody could be reached at all."""
-        wording = self._handoffs.wording
-        first_failure = not reached and found.step == 0 and found.reassured_at == found.created_at
-        waited = tx.now - found.created_at
-        pause = max(
-            self._reassure, waited / 2
-        )  # ever longer: somebody who went to sleep is not woken every few minutes
-        if not first_failure and tx.now - (found.reassured_at or found.created_at) < pause:
-            return
-        minutes = max(1, int(waited.total_seconds() // 60))
-        if not reached:
-            text = wording.text(person, "handoff.nobody", lines=wording.lines_for(person, found.level))
-        elif found.rank:
-            lines = wording.lines_for(person, found.level)
-            text = wording.text(person, "handoff.still_waiting_lines", minutes=minutes, lines=lines)
-        else:
-            text = wording.text(person, "handoff.still_waiting", minutes)
-        kind = outbox.Kind.NOTICE if reached else outbox.Kind.CRISIS
-        await self._handoffs.speaker.to_person(tx, person, kind, [text], fence=person.fence, handoff_id=found.id)
-        await handoffs.change(tx, found.id, reassured_at=tx.now)
+        await self._handoffs.pager.call_again(tx, person, found)
 
     async def _watch_claim(self, tx: Transaction, person: Conversation, found: Handoff) -> None:
         """Remind a silent counsellor once; when the lease is over, take the claim back and call others."""
@@ -112,25 +89,25 @@ class Escalation:
         await handoffs.change(
             tx, found.id, state=handoffs.WAITING, counsellor=None, lease_until=None, step=0, reassured_at=tx.now
         )
-        await self._to_holder(tx, person, found, "desk.lapsed")
+        await self._to_chat(tx, person, found, found.counsellor or "", "desk.lapsed")
         person.holder = conversations.WAITING
         person.fence += 1
         text = self._handoffs.wording.text(person, "handoff.lapsed")
         await self._handoffs.speaker.to_person(tx, person, outbox.Kind.NOTICE, [text], handoff_id=found.id)
         again = await handoffs.get(tx, found.id)
         assert again is not None
-        judged = (await messages.assessments(tx, [found.message_id or 0])).get(found.message_id or 0)
-        await self._handoffs.alert(tx, person, again, judged, "desk.alert_again" if found.rank else "desk.request", 0)
+        await self._handoffs.pager.start_again(tx, person, again)
 
     async def _remind(self, tx: Transaction, person: Conversation, found: Handoff) -> None:
         minutes = max(1, int(self._lease.total_seconds() / 2 // 60))
-        await self._to_holder(tx, person, found, "desk.lapsing", minutes=minutes)
+        await self._to_chat(tx, person, found, found.counsellor or "", "desk.lapsing", minutes=minutes)
 
-    async def _to_holder(
-        self, tx: Transaction, person: Conversation, found: Handoff, key: str, **fields: str | int
+    async def _to_chat(
+        self, tx: Transaction, person: Conversation, found: Handoff, who: str, key: str, **fields: str | int
     ) -> None:
+        """Write to a counsellor's chat, if they have one."""
         desks = self._handoffs.desks
-        counsellor = desks.roster.counsellor(found.counsellor or "")
+        counsellor = desks.roster.counsellor(who)
         address = desks.talk_address(counsellor) if counsellor else None
         if counsellor is None or address is None:
             return
@@ -148,8 +125,11 @@ class Escalation:
     async def _count(self, tx: Transaction) -> None:
         """Set the gauges of what is open."""
         OPEN.clear()
+        overdue = 0
         for found in await handoffs.queue(tx):
             OPEN.labels(found.state, found.level.value).inc()
+            overdue += found.state == handoffs.WAITING and tx.now - found.created_at > self._overdue
+        OVERDUE.set(overdue)
 
     async def _rest(self) -> None:
         async with self._store.reading() as tx:

@@ -176,8 +176,10 @@ class Intake:
 
     async def _open_windows(self, tx: Transaction, arrivals: Sequence[_Arrival]) -> None:
         """The user wrote, so a platform with a window lets held texts through again."""
-        for address in {a.message.address for a in arrivals if a.message.address.platform in self._windowed}:
-            await outbox.release_held(tx, address)
+        people = {a.message.address: a.person for a in arrivals if a.message.address.platform in self._windowed}
+        for address, person in people.items():
+            if await outbox.release_held(tx, address):
+                await self._handoffs.tell_late(tx, person)
             tx.ring("outbox")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Integer, Row, Select, and_, bindparam, exists, func, insert, or_, select, update
 
-from adapters import Address, Button, Copy, Reply, Thumbs
+from adapters import Address, Button, Copy, Page, Reply, Thumbs
 from bot.store import conversations, messages
 from bot.store.schema import Instant, conversation, message, outbox
 from bot.store.store import Transaction
@@ -68,6 +68,7 @@ class Outgoing:
     transcript: bool = True
     due_at: datetime | None = None  # None: now
     copy: Copy | None = None  # instead of a text
+    page: Page | None = None  # of an alert; its id is the row's
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ async def add(tx: Transaction, outgoing: Sequence[Outgoing]) -> None:
                     "buttons": [[[b.label, b.action] for b in line] for line in o.buttons],
                     "copy": [str(o.copy.address), o.copy.reference] if o.copy else None,
                     "thumbs": o.thumbs,
+                    "page": [o.page.level, o.page.since.isoformat(), o.page.url] if o.page else None,
                 }
             ),
             "author": o.author,
@@ -261,12 +263,20 @@ def _read(tx: Transaction, row: Row[Any]) -> Claimed:
             row.message_id or 0,
             _copy(body["copy"]),
             Thumbs(row.message_id) if body.get("thumbs") and row.message_id else None,
+            _page(row, body.get("page")),
         ),
         attempts=row.attempts + 1,
         counsellor=row.counsellor,
         handoff_id=row.handoff_id,
         created_at=row.created_at,
     )
+
+
+def _page(row: Row[Any], kept: list[str] | None) -> Page | None:
+    if kept is None:
+        return None
+    level, since, url = kept
+    return Page(row.id, row.counsellor or "", row.handoff_id or 0, level, datetime.fromisoformat(since), url)
 
 
 def _copy(kept: list[str] | None) -> Copy | None:
@@ -388,13 +398,14 @@ async def next_due(tx: Transaction, platforms: Iterable[str]) -> datetime | None
     return value
 
 
-async def release_held(tx: Transaction, address: Address) -> None:
-    """The user wrote again: what was held for them may be tried."""
-    await tx.connection.execute(
+async def release_held(tx: Transaction, address: Address) -> bool:
+    """The user wrote again: what was held for them may be tried. Whether anything was."""
+    released = await tx.connection.execute(
         update(outbox)
         .where(outbox.c.address == str(address), outbox.c.state == "waiting", outbox.c.due_at.is_(None))
         .values(due_at=tx.now)
     )
+    return released.rowcount > 0
 
 
 async def drop_for(tx: Transaction, address: Address, reason: str) -> None:

@@ -20,7 +20,7 @@ BOTH = pytest.mark.parametrize("language", list(Language))
 # Every place to be filled that some text has. A new one is a promise of the code that fills it.
 FIELDS = {
     "category", "count", "evidence", "hours", "kind", "last", "length", "level", "limit", "lines", "minutes", "name",
-    "number", "platform", "reason", "said", "text", "thing", "waited", "what",
+    "number", "platform", "reason", "said", "text", "thing", "url", "waited", "what",
 }  # fmt: skip
 
 # WeChat lets 2,047 bytes through in one message, and a safety text must arrive whole.
