@@ -8,12 +8,13 @@ from dataclasses import replace
 from itertools import takewhile
 
 from adapters import Adapter, Address, Copy, Kind, Thumbs
-from bot.commands import Commands
+from bot.commands import Commands, Handler
+from bot.desk.drafting import Drafting
 from bot.desk_chat import DeskChat
 from bot.handoff import Desks, content, label
 from bot.memory import Memories, Recalled
 from bot.speak import Buttons, Speaker
-from bot.store import Store, conversations, handoffs, messages, outbox, turns
+from bot.store import Store, Transaction, conversations, handoffs, messages, outbox, turns
 from bot.store.conversations import Conversation
 from bot.store.messages import Stored
 from bot.store.outbox import Outgoing
@@ -47,6 +48,7 @@ class Answers:
         commands: Commands,
         memories: Memories,
         desk_chat: DeskChat,
+        drafting: Drafting,
         adapters: Mapping[str, Adapter],
         gather: bool,
     ) -> None:
@@ -58,6 +60,7 @@ class Answers:
         self._commands = commands
         self._memories = memories
         self._desk_chat = desk_chat
+        self._drafting = drafting
         self._adapters = adapters
         self._gather = gather
 
@@ -137,12 +140,22 @@ class Answers:
             return self._outcome(work, taken, in_script(answer.text, request.script))
         written = recalled.around(in_script(answer.text, request.script))
         handled = [m.id for m in taken]
+        if self._drafting.reviews(person):
+            return Outcome(handled, apply=self._held(taken[-1], answer, written), fence=person.fence)
         if question := await self._memories.question(person, taken, earlier):
             # Not both: a thumb under a question could be taken for the answer to it.
             text = f"{written}\n\n{question.text}"
             rows = self._answer_rows(person, text, answer, buttons=question.buttons, thumbs=False)
             return Outcome(handled, rows, apply=question.note, fence=person.fence)
         return Outcome(handled, self._answer_rows(person, written, answer, buttons=(), thumbs=True))
+
+    def _held(self, asked: Stored, answer: Answer, written: str) -> Handler:
+        """Keep an answer until a counsellor has approved it."""
+
+        async def hold(tx: Transaction, person: Conversation) -> None:
+            await self._drafting.hold(tx, person, asked.id, answer, written)
+
+        return hold
 
     def _answer_rows(
         self, person: Conversation, text: str, answer: Answer, *, buttons: Buttons, thumbs: bool
@@ -168,7 +181,7 @@ class Answers:
     def _drafts(self, work: Work, recalled: Recalled) -> OnText | None:
         """Shows the beginning of an answer where the platform can, as long as the conversation is still the bot's."""
         adapter = self._adapters.get(work.person.address.platform)
-        if adapter is None or not adapter.capabilities.streaming:
+        if adapter is None or not adapter.capabilities.streaming or self._drafting.reviews(work.person):
             return None
 
         began = time.monotonic()

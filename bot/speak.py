@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from adapters import Address, Button, Capabilities, Unit
 from adapters.render import split
@@ -47,6 +48,7 @@ class Speaker:
         counsellor: str | None = None,
         generator: str = "",
         handoff_id: int | None = None,
+        due_at: datetime | None = None,
     ) -> None:
         """Write texts to the user. Those that fit into one message are joined, because some platforms count."""
         joined = _joined(texts, self.of(person.address))
@@ -67,6 +69,7 @@ class Speaker:
                 counsellor=counsellor,
                 handoff_id=handoff_id,
                 generator=generator,
+                due_at=due_at,
             )
             for part, row_buttons in parts
         ]

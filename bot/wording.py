@@ -46,7 +46,7 @@ class Wording:
         key = f"{other_language(said)}.danger"
         if key not in load_other_languages().keys():  # noqa: SIM118
             return []
-        lines = self.lines_in(Language.EN, self._country_of(person), found.level)
+        lines = self.lines_in(Language.EN, self.country_of(person), found.level)
         return [load_other_languages().get(key, lines=lines)]
 
     def unsupported(self, person: Conversation, language: str) -> str:
@@ -76,10 +76,11 @@ class Wording:
 
     def lines_for(self, person: Conversation, level: Level = Level.URGENT) -> str:
         """The numbers for a person, one a line."""
-        lines = self.lines_in(self.language_of(person), self._country_of(person), level)
+        lines = self.lines_in(self.language_of(person), self.country_of(person), level)
         return in_script(lines, person.script)
 
-    def _country_of(self, person: Conversation) -> str:
+    def country_of(self, person: Conversation) -> str:
+        """The country whose lines a person is shown: theirs, or the operator's while it is not known."""
         return person.country if person.country in self.lines.countries() else self.country
 
     def lines_in(self, language: Language, country: str, level: Level) -> str:

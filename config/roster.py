@@ -25,6 +25,7 @@ class Counsellor(BaseModel):
     name: str = Field(min_length=1, max_length=60)
     role: Literal["counsellor", "supervisor", "operator"] = "counsellor"
     languages: tuple[Language, ...] = tuple(Language)
+    skills: tuple[Id, ...] = ()  # such as "minors": a case can be passed on to whoever has one
     telegram: int | None = None  # the numeric id of the private chat with the bot
     wecom: WeCom | None = None
     webhook: Webhook | None = None

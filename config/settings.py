@@ -222,6 +222,9 @@ class HandoffSettings(_Group):
     roster: Path | None = None
     lease_seconds: float = Field(600.0, ge=30)  # a claim without a word from the counsellor lapses after this
     reassure_seconds: float = Field(180.0, ge=10)  # how often a waiting user hears how things stand
+    transfer_seconds: float = Field(180.0, ge=30)  # a case held out to a colleague stays with its holder after this
+    review: bool = False  # a counsellor approves every answer of the bot before it leaves
+    review_seconds: float = Field(300.0, ge=30)  # after this the user hears that the answer still waits
     ack_minutes: float = Field(3.0, ge=0.5, le=60)  # "I'm coming" without a claim counts this long
     overdue_seconds: float = Field(300.0, ge=10)  # a handoff that waits longer is counted as over the limit
 

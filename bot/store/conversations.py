@@ -38,6 +38,7 @@ class Conversation:
     erase_at_close: bool
     note: bytes | None  # sealed: the last hand-back note
     turn_owner: str | None  # whose claim of a turn holds; see `turns`
+    review: bool  # a counsellor approves each answer before it leaves
 
     def next_seq(self) -> int:
         """Count the transcript up by one."""
@@ -63,6 +64,7 @@ _COLUMNS = (
     person.c.erase_at_close,
     conversation.c.note,
     conversation.c.turn_owner,
+    conversation.c.review,
 )
 
 
@@ -171,6 +173,11 @@ async def save_persons(tx: Transaction, conversations: Iterable[Conversation]) -
     ]
     if rows:
         await tx.connection.execute(_SAVE_PERSON, rows)
+
+
+async def set_review(tx: Transaction, id: int, on: bool) -> None:  # noqa: A002
+    """Say whether a counsellor approves each answer of a conversation before it leaves."""
+    await tx.connection.execute(update(conversation).where(conversation.c.id == id).values(review=on))
 
 
 async def set_note(tx: Transaction, id: int, note: str) -> None:  # noqa: A002

@@ -13,15 +13,24 @@ from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
 
-from bot.store.schema import handoff, handoff_event, view
+from bot.store.schema import conversation, handoff, handoff_event, view
 from bot.store.store import Transaction
 from bot.store.wake import HANDOFFS
 from engine import About, Category, Level
 
 WAITING, CLAIMED, CLOSED = "waiting", "claimed", "closed"
 
-OUTCOMES = ("safe_for_now", "referred", "emergency_services", "no_contact", "false_alarm", "other")
-"""How a counsellor may close a handoff."""
+OUTCOMES = (
+    "safe_for_now",
+    "referred",
+    "emergency_called",
+    "emergency_arrived",
+    "no_contact",
+    "false_alarm",
+    "missed",
+    "other",
+)
+"""How a counsellor may close a handoff; `missed`: there was danger, and the screen did not see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,13 @@ async def open_of_many(tx: Transaction, conversation_ids: Iterable[int]) -> dict
 async def get(tx: Transaction, id: int) -> Handoff | None:  # noqa: A002
     """One handoff."""
     row = (await tx.connection.execute(select(handoff).where(handoff.c.id == id))).one_or_none()
+    return _read(row) if row else None
+
+
+async def newest_of(tx: Transaction, conversation_id: int) -> Handoff | None:
+    """The latest handoff of a conversation, open or closed."""
+    query = select(handoff).where(handoff.c.conversation_id == conversation_id).order_by(handoff.c.id.desc()).limit(1)
+    row = (await tx.connection.execute(query)).one_or_none()
     return _read(row) if row else None
 
 
@@ -188,6 +204,24 @@ async def events(tx: Transaction, id: int) -> list[Event]:  # noqa: A002
 
 SAME_LOOK = timedelta(minutes=10)
 """A page that stays open reads its conversation again and again; within this time that is one look."""
+
+
+async def looking(tx: Transaction, conversation_id: int) -> list[str]:
+    """Who looked at a conversation lately."""
+    since = tx.now - SAME_LOOK
+    query = select(view.c.counsellor).where(view.c.conversation_id == conversation_id, view.c.at >= since)
+    return sorted(set(await tx.connection.scalars(query)))
+
+
+async def closed_of(tx: Transaction, person_id: int) -> list[Handoff]:
+    """The closed handoffs of a person, newest first."""
+    query = (
+        select(handoff)
+        .join(conversation, conversation.c.id == handoff.c.conversation_id)
+        .where(conversation.c.person_id == person_id, handoff.c.state == CLOSED)
+        .order_by(handoff.c.id.desc())
+    )
+    return [_read(row) for row in await tx.connection.execute(query)]
 
 
 async def viewed(tx: Transaction, conversation_id: int, counsellor: str) -> None:

@@ -261,6 +261,13 @@ async def show(tx: Transaction, rows: Sequence[tuple[int, int]]) -> None:
         await tx.connection.execute(_SHOW, [{"row_id": i, "seq": s} for i, s in rows])
 
 
+async def rewrite(tx: Transaction, id: int, text: str) -> None:  # noqa: A002
+    """Give a message that has not left another text."""
+    kept = await tx.connection.scalar(select(message.c.body).where(message.c.id == id))
+    body = tx.cipher.seal_json(tx.cipher.open_json(kept or b"") | {"text": text})
+    await tx.connection.execute(update(message).where(message.c.id == id).values(body=body))
+
+
 async def forget(tx: Transaction, ids: Iterable[int]) -> None:
     """Remove messages that were written and never left."""
     if rows := list(ids):

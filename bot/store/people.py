@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy import delete, exists, select, update
 
 from adapters import Address
-from bot.store import facts, feedback, handoffs, messages
+from bot.store import consents, dispositions, facts, feedback, handoffs, messages, notes, plans
 from bot.store.conversations import Conversation
-from bot.store.schema import conversation, fact, handoff, message, outbox, person, view
+from bot.store.schema import consent, conversation, fact, handoff, message, note, outbox, person, plan, view
 from bot.store.store import Transaction
 from bot.store.wake import page
 
@@ -16,7 +16,8 @@ async def erase_history(tx: Transaction, of: Conversation) -> None:
     """Delete what was said, and mark the rest to go as soon as the last word to the person has left. Changes `of`."""
     for table in (outbox, handoff, view, message):
         await tx.connection.execute(delete(table).where(table.c.conversation_id == of.id))
-    await tx.connection.execute(delete(fact).where(fact.c.person_id == of.person_id))
+    for about in (fact, note, plan, consent):
+        await tx.connection.execute(delete(about).where(about.c.person_id == of.person_id))
     await tx.connection.execute(update(conversation).where(conversation.c.id == of.id).values(note=None))
     of.erase_at_close = True
     of.fence += 1  # whatever is being written for them is dropped, and nobody remembers what was said
@@ -62,6 +63,11 @@ async def export(tx: Transaction, person_id: int) -> dict[str, Any] | None:
             {"at": found.at.isoformat(), "kind": found.kind.value, "value": found.value}
             for found in await facts.kept(tx, person_id)
         ],
+        "consents": await consents.of(tx, person_id),
+        "safety_plans": [
+            {"version": kept.version, "at": kept.at.isoformat(), "author": kept.author, "fields": kept.fields}
+            for kept in await plans.every(tx, person_id)
+        ],
         "conversations": [await _export_conversation(tx, talk.id, talk.address) for talk in talks],
     }
 
@@ -96,10 +102,16 @@ def _export_feedback(answer: messages.Stored, helpful: bool, reason: str | None)
 async def _export_handoff(tx: Transaction, handoff_id: int) -> dict[str, Any]:
     found = await handoffs.get(tx, handoff_id)
     assert found is not None
+    form = await dispositions.get(tx, handoff_id)
     return {
         "opened": found.created_at.isoformat(),
         "level": found.level.value,
         "outcome": found.outcome,
+        "disposition": {"verdict": form.verdict, "fields": form.fields} if form else None,
+        "notes": [
+            {"at": n.at.isoformat(), "kind": n.kind, "author": n.author, "text": n.text}
+            for n in await notes.of_handoff(tx, handoff_id)
+        ],
         "record": [
             {"at": e.at.isoformat(), "actor": e.actor, "event": e.event, "detail": e.detail}
             for e in await handoffs.events(tx, handoff_id)

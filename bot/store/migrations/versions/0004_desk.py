@@ -99,9 +99,9 @@ def _offers() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_offer")),
     )
     op.create_index(op.f("ix_offer_handoff_id"), "offer", ["handoff_id"])
-    opened = {"sqlite_where": sa.text("state = 'open'"), "postgresql_where": sa.text("state = 'open'")}
-    op.create_index("uq_offer_open", "offer", ["handoff_id"], unique=True, **opened)
-    op.create_index("ix_offer_until", "offer", ["until"], **opened)
+    opened = sa.text("state = 'open'")
+    op.create_index("uq_offer_open", "offer", ["handoff_id"], unique=True, sqlite_where=opened, postgresql_where=opened)
+    op.create_index("ix_offer_until", "offer", ["until"], sqlite_where=opened, postgresql_where=opened)
 
 
 def _drafts() -> None:
@@ -130,8 +130,8 @@ def _drafts() -> None:
     )
     op.create_index(op.f("ix_draft_conversation_id"), "draft", ["conversation_id"])
     op.create_index(op.f("ix_draft_message_id"), "draft", ["message_id"])
-    waiting = {"sqlite_where": sa.text("state = 'waiting'"), "postgresql_where": sa.text("state = 'waiting'")}
-    op.create_index("ix_draft_due", "draft", ["due_at"], **waiting)
+    waiting = sa.text("state = 'waiting'")
+    op.create_index("ix_draft_due", "draft", ["due_at"], sqlite_where=waiting, postgresql_where=waiting)
 
 
 def downgrade() -> None:
