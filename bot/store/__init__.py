@@ -2,6 +2,18 @@
 
 from bot.store.cipher import Cipher, CipherError
 from bot.store.store import Store, Transaction
-from bot.store.wake import HANDOFFS, OPINIONS, OUTBOX, ROSTER, TURNS, Wake
+from bot.store.wake import FOLLOWUPS, HANDOFFS, OPINIONS, OUTBOX, ROSTER, TURNS, Wake
 
-__all__ = ["HANDOFFS", "OPINIONS", "OUTBOX", "ROSTER", "TURNS", "Cipher", "CipherError", "Store", "Transaction", "Wake"]
+__all__ = [
+    "FOLLOWUPS",
+    "HANDOFFS",
+    "OPINIONS",
+    "OUTBOX",
+    "ROSTER",
+    "TURNS",
+    "Cipher",
+    "CipherError",
+    "Store",
+    "Transaction",
+    "Wake",
+]

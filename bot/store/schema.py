@@ -477,6 +477,8 @@ rhythm = Table(
     Column("quiet_until", Integer, nullable=False),  # the same as `quiet_from`: there are no quiet hours
     Column("last_sent_at", Instant),  # when a follow-up last went to the outbox
     Column("offered_at", Instant),  # when a programme was last offered
+    Column("asking", String(60), nullable=False, default=""),  # the command that a plain number completes
+    Column("asked_at", Instant),
 )
 """How a person lives with the clock."""
 
@@ -626,9 +628,10 @@ firing = Table(
     _id(),
     _of("broadcast", nullable=False),
     Column("slot", Instant, nullable=False),  # when it was to fire
-    Column("state", String(8), nullable=False),  # fired, missed
+    Column("state", String(8), nullable=False),  # filling (occurrences are being written), fired, missed
     Column("reason", String(20), nullable=False, default=""),
     Column("audience", Integer, nullable=False, default=0),
+    Column("upto", _Id, nullable=False, default=0),  # the enrolment up to which they are written
     Column("at", Instant, nullable=False),
     UniqueConstraint("broadcast_id", "slot"),
 )

@@ -14,6 +14,7 @@ TURNS = "turns"
 OUTBOX = "outbox"
 HANDOFFS = "handoffs"
 OPINIONS = "opinions"
+FOLLOWUPS = "followups"
 """What workers wait on."""
 
 ROSTER = "roster"
@@ -34,7 +35,7 @@ class Wake:
 
     def ring(self, channel: str) -> None:
         """Wake whoever waits on the channel, now or at its next wait."""
-        if channel in (TURNS, OUTBOX, HANDOFFS, OPINIONS):
+        if channel in (TURNS, OUTBOX, HANDOFFS, OPINIONS, FOLLOWUPS):
             self._events[channel].set()
         for listener in self._listeners:
             listener(channel)

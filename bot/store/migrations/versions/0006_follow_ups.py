@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("reason", sa.String(length=20), nullable=False),
         sa.Column("audience", sa.Integer(), nullable=False),
+        sa.Column("upto", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["broadcast_id"], ["broadcast.id"], name=op.f("fk_firing_broadcast_id"), ondelete="CASCADE"
@@ -106,6 +107,8 @@ def upgrade() -> None:
         sa.Column("quiet_until", sa.Integer(), nullable=False),
         sa.Column("last_sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("offered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("asking", sa.String(length=60), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_rhythm_person_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("person_id", name=op.f("pk_rhythm")),
     )
