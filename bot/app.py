@@ -14,8 +14,12 @@ from adapters.web import WebAdapter
 from bot.answers import Answers
 from bot.clock import Clock, system_clock
 from bot.commands import Commands
+from bot.consent import Consents
 from bot.delivery import Delivery
 from bot.desk import Desk
+from bot.desk.drafting import Drafting, ReviewMode
+from bot.desk.due import Due
+from bot.desk.floor import Floor
 from bot.desk_chat import DeskChat
 from bot.escalation import Escalation
 from bot.feedback import Feedback
@@ -26,6 +30,7 @@ from bot.opinions import Opinions
 from bot.page_answers import PageAnswers
 from bot.page_channels import make_operators, page_adapters
 from bot.pager import Pager
+from bot.plan import PlanCommand
 from bot.rota import Rota
 from bot.speak import Speaker
 from bot.store import OUTBOX, Cipher, Store
@@ -68,6 +73,7 @@ class App:
     turns: Turns
     delivery: Delivery
     escalation: Escalation
+    due: Due
     responder: Responder
     opinions: Opinions | None
 
@@ -86,6 +92,7 @@ class App:
             await self.responder.start()
             tasks.append(asyncio.create_task(self.turns.run(), name="turns"))
             tasks.append(asyncio.create_task(self.escalation.run(), name="escalation"))
+            tasks.append(asyncio.create_task(self.due.run(), name="desk-due"))
             if self.opinions:
                 tasks.append(asyncio.create_task(self.opinions.run(), name="opinions"))
         for adapter in [a for a in self.adapters.values() if a not in without]:
@@ -154,10 +161,16 @@ def build(
     pager = Pager(desks, speaker, operators, waiting, settings.web.public_url.rstrip("/"))
     handoffs = Handoffs(desks, speaker, wording, pager)
     page_answers = PageAnswers(store, desks, timedelta(minutes=settings.handoff.ack_minutes))
-    desk = Desk(store, desks, speaker, wording, settings.handoff.lease_seconds)
     responder = make_responder(settings, generator)
+    desk = _desk(settings, store, desks, speaker, wording, responder)
     memories = Memories(store, speaker, wording)
-    more = {"memory": memories.shown, "remember": memories.answered, "feedback": Feedback(speaker, wording).taken}
+    more = {
+        "memory": memories.shown,
+        "remember": memories.answered,
+        "feedback": Feedback(speaker, wording).taken,
+        "plan": PlanCommand(speaker, wording).shown,
+        "share": Consents(speaker, wording).asked,
+    }
     answers = Answers(
         store,
         responder,
@@ -167,6 +180,7 @@ def build(
         Commands(store, handoffs, speaker, wording, more),
         memories,
         DeskChat(store, desk, speaker, page_answers),
+        desk.drafts,
         adapters,
         gather=settings.turn.gather_seconds > 0,
     )
@@ -202,9 +216,20 @@ def build(
         escalation=Escalation(
             store, handoffs, settings.handoff.lease_seconds, settings.handoff.overdue_seconds, work.poll_seconds
         ),
+        due=Due(desk, work.poll_seconds),
         responder=responder,
         opinions=_opinions(settings, roles, store, handoffs, second_opinion),
     )
+
+
+def _desk(
+    settings: Settings, store: Store, desks: Desks, speaker: Speaker, wording: Wording, responder: Responder
+) -> Desk:
+    limits = settings.handoff
+    lease, offer_time = timedelta(seconds=limits.lease_seconds), timedelta(seconds=limits.transfer_seconds)
+    floor = Floor(store, desks, speaker, wording, lease, offer_time)
+    mode = ReviewMode(limits.review, timedelta(seconds=limits.review_seconds))
+    return Desk(floor, Drafting(floor, responder, load_library(), mode))
 
 
 def make_responder(settings: Settings, generator: Generator | None = None) -> Responder:
