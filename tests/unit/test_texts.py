@@ -19,8 +19,9 @@ BOTH = pytest.mark.parametrize("language", list(Language))
 
 # Every place to be filled that some text has. A new one is a promise of the code that fills it.
 FIELDS = {
-    "category", "count", "evidence", "hours", "kind", "last", "length", "level", "limit", "lines", "minutes", "name",
-    "number", "platform", "reason", "said", "text", "thing", "url", "waited", "what",
+    "before", "category", "count", "evidence", "field", "hours", "kind", "last", "length", "level", "limit", "lines",
+    "minutes", "name", "note", "number", "other", "platform", "reason", "said", "text", "thing", "url", "waited",
+    "what",
 }  # fmt: skip
 
 # WeChat lets 2,047 bytes through in one message, and a safety text must arrive whole.
