@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import structlog
@@ -18,7 +18,7 @@ from prometheus_client import Counter, Histogram
 from adapters import Adapter, Blocked, OutcomeUnknown, Rejected, Retryable, WindowClosed
 from bot.desks import CONSOLE
 from bot.handoff import Handoffs
-from bot.store import HANDOFFS, OUTBOX, Store, Transaction, conversations, escalations, outbox
+from bot.store import HANDOFFS, OUTBOX, Store, Transaction, conversations, escalations, followups, outbox
 from bot.store.outbox import Attempts, Claimed, Outcome
 
 log = structlog.get_logger(__name__)
@@ -83,7 +83,7 @@ class Delivery:
         outcomes = [(row, task.result()) for task, row in done.items()]
         async with self._store.transaction() as tx:
             await self._recover(tx)
-            await outbox.record(tx, [outcome for _, outcome in outcomes])
+            await self._record(tx, outcomes)
             for row, outcome in outcomes:
                 if row.kind is outbox.Kind.ALERT and outcome.state == "sent":
                     await self._reached(tx, row)
@@ -116,7 +116,8 @@ class Delivery:
         except Retryable as error:
             outcome = self._again(row, str(error), error.retry_after)
         except WindowClosed as error:
-            outcome = Outcome(row.id, "waiting", str(error), due_at=None)
+            state = "waiting" if row.kind.waits_for_window else "failed"
+            outcome = Outcome(row.id, state, str(error) if row.kind.waits_for_window else "window_closed")
         except Blocked:
             outcome = Outcome(row.id, "failed", "blocked")
         except Rejected as error:
@@ -142,6 +143,12 @@ class Delivery:
 
     def _unknown(self, row: Claimed, reason: str) -> Outcome:
         return self._again(row, reason, None) if row.kind.repeats else Outcome(row.id, "unknown", reason)
+
+    async def _record(self, tx: Transaction, outcomes: Sequence[tuple[Claimed, Outcome]]) -> None:
+        """Write down what became of rows, and of the follow-ups that some of them are."""
+        await outbox.record(tx, [outcome for _, outcome in outcomes])
+        over = [(row.occurrence_id, outcome) for row, outcome in outcomes if row.occurrence_id]
+        await followups.end(tx, [_ended(i, outcome) for i, outcome in over if outcome.state != "waiting"])
 
     async def _give_up(self, tx: Transaction, row: Claimed, outcome: Outcome) -> None:
         """A text that will never arrive: whoever relies on it is told. `tx` recorded the failure already."""
@@ -188,9 +195,10 @@ class Delivery:
         if self._store.clock().timestamp() - self._recovered_at < self._poll:
             return
         self._recovered_at = self._store.clock().timestamp()
-        again = [Outcome(row.id, "waiting", "its sender died", tx.now) for row in await outbox.lapsed(tx, repeat=True)]
-        lost = [Outcome(row.id, "unknown", "its sender died") for row in await outbox.lapsed(tx, repeat=False)]
-        await outbox.record(tx, again + lost)
+        again = await outbox.lapsed(tx, repeat=True)
+        await self._record(tx, [(row, Outcome(row.id, "waiting", "its sender died", tx.now)) for row in again])
+        lost = await outbox.lapsed(tx, repeat=False)
+        await self._record(tx, [(row, Outcome(row.id, "unknown", "its sender died")) for row in lost])
 
     async def _rest(self) -> None:
         await self._store.wake.wait(OUTBOX, self._pause)
@@ -219,3 +227,14 @@ class Delivery:
                 await outbox.record(tx, [task.result() for task in self._tasks if task.done()])
         for task in self._tasks:
             task.cancel()
+
+
+_MISSED = {"unknown": "outcome_unknown", "blocked": "blocked", "window_closed": "window_closed"}
+
+
+def _ended(occurrence_id: int, outcome: Outcome) -> followups.Ended:
+    """How a follow-up ends with its row. One of which nobody knows whether it arrived is never sent again."""
+    if outcome.state == "sent":
+        return followups.Ended(occurrence_id, followups.SENT)
+    known = _MISSED.get(outcome.state) or _MISSED.get(outcome.reason, "failed")
+    return followups.Ended(occurrence_id, followups.MISSED, known)

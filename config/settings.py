@@ -236,6 +236,16 @@ class WorkSettings(_Group):
     poll_seconds: float = Field(1.0, gt=0)  # the safety net below wake-ups
 
 
+class FollowUpSettings(_Group):
+    """What the bot sends on its own; see docs/follow-ups.md."""
+
+    programmes: Path | None = None  # a folder of the operator's own programmes, besides the shipped ones
+    per_second: float = Field(15.0, gt=0, le=10_000)  # on each platform; Telegram lets about 30 through in all
+    jitter_seconds: int = Field(120, ge=0, le=3600)  # not everybody's eight o'clock is one moment
+    quiet_from: str = Field("22:00", pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")  # on each person's own clock
+    quiet_until: str = Field("08:00", pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")
+
+
 class LogSettings(_Group):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
@@ -269,6 +279,7 @@ class Settings(BaseSettings):
     turn: TurnSettings = TurnSettings()
     handoff: HandoffSettings = HandoffSettings()
     work: WorkSettings = WorkSettings()
+    followups: FollowUpSettings = FollowUpSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="before")

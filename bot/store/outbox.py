@@ -17,7 +17,7 @@ from sqlalchemy import Integer, Row, Select, and_, bindparam, exists, func, inse
 
 from adapters import Address, Button, Copy, Page, Reply, Thumbs
 from bot.store import conversations, messages
-from bot.store.schema import Instant, conversation, message, outbox
+from bot.store.schema import Instant, conversation, message, occurrence, outbox
 from bot.store.store import Transaction
 from bot.store.wake import OUTBOX, page
 
@@ -30,11 +30,18 @@ class Kind(StrEnum):
     NOTICE = "notice"  # to anybody: fixed reviewed text about how things stand
     RELAY = "relay"  # a person's words, either way
     REPLY = "reply"  # the bot's answer
+    FOLLOW_UP = "follow_up"  # what the bot sends on its own
+    STEP = "step"  # a step of an exercise, timed; whatever the user does takes those away that have not left
 
     @property
     def lane(self) -> int:
         """Lower leaves first."""
-        return {"alert": 0, "crisis": 1}.get(self.value, 2)
+        return {"alert": 0, "crisis": 1, "follow_up": 3, "step": 3}.get(self.value, 2)
+
+    @property
+    def waits_for_window(self) -> bool:
+        """Whether it is kept until the platform's window opens; a follow-up would come at the wrong time."""
+        return self not in (Kind.FOLLOW_UP, Kind.STEP)
 
     @property
     def repeats(self) -> bool:
@@ -69,6 +76,7 @@ class Outgoing:
     due_at: datetime | None = None  # None: now
     copy: Copy | None = None  # instead of a text
     page: Page | None = None  # of an alert; its id is the row's
+    occurrence_id: int | None = None  # of the follow-up that this is
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,7 @@ class Claimed:
     counsellor: str | None
     handoff_id: int | None
     created_at: datetime
+    occurrence_id: int | None = None
 
 
 async def add(tx: Transaction, outgoing: Sequence[Outgoing]) -> None:
@@ -130,6 +139,7 @@ async def add(tx: Transaction, outgoing: Sequence[Outgoing]) -> None:
             "counsellor": o.counsellor,
             "message_id": next(by_row) if o.transcript else None,
             "handoff_id": o.handoff_id,
+            "occurrence_id": o.occurrence_id,
             "state": "waiting",
             "due_at": o.due_at or tx.now,
             "created_at": tx.now,
@@ -207,7 +217,7 @@ async def claim(
     held = await conversations.lock(tx, candidates.values())
     candidates |= await _followers(tx, candidates, open_now)
     rows = (await tx.connection.execute(_STILL_WAITING, {"ids": list(candidates)})).all()
-    stale = [row for row in rows if row.fence is not None and row.fence != held[row.conversation_id].fence]
+    stale = [row for row in rows if _is_stale(row, held[row.conversation_id])]
     taken = [row for row in rows if row not in stale]
     if stale:
         await drop(tx, [row.id for row in stale], "the conversation changed hands")
@@ -217,6 +227,13 @@ async def claim(
         ids = [row.id for row in taken]
         await tx.connection.execute(_TAKE, {"ids": ids, "new_owner": owner, "until": tx.now + lease})
     return [_read(tx, row) for row in taken]
+
+
+def _is_stale(row: Row[Any], person: conversations.Conversation) -> bool:
+    """Whether a row may no longer leave: the conversation changed hands, or the user did something during the steps."""
+    if row.fence is not None and row.fence != person.fence:
+        return True
+    return bool(row.kind == Kind.STEP.value and person.last_in_at and person.last_in_at > row.created_at)
 
 
 async def _followers(tx: Transaction, heads: Mapping[int, int], open_now: frozenset[str]) -> dict[int, int]:
@@ -269,6 +286,7 @@ def _read(tx: Transaction, row: Row[Any]) -> Claimed:
         counsellor=row.counsellor,
         handoff_id=row.handoff_id,
         created_at=row.created_at,
+        occurrence_id=row.occurrence_id,
     )
 
 
@@ -361,6 +379,17 @@ async def drop(tx: Transaction, ids: Sequence[int], reason: str) -> None:
     await tx.connection.execute(
         update(outbox).where(outbox.c.id.in_(ids)).values(state="dropped", reason=reason, due_at=None)
     )
+    state, why = _AS_FOLLOW_UP.get(reason, ("skipped", "handed_over"))
+    follow_ups = select(outbox.c.occurrence_id).where(outbox.c.id.in_(ids), outbox.c.occurrence_id.is_not(None))
+    await tx.connection.execute(
+        update(occurrence)
+        .where(occurrence.c.id.in_(follow_ups), occurrence.c.state == "queued")
+        .values(state=state, reason=why, ended_at=tx.now)
+    )
+
+
+_AS_FOLLOW_UP = dict.fromkeys(("blocked", "the user left"), ("missed", "blocked"))
+"""How an occurrence ends whose row is dropped for a reason; for any other somebody else has the conversation."""
 
 
 async def drop_fenced(tx: Transaction, conversation_id: int, fence: int, reason: str) -> None:
