@@ -22,11 +22,15 @@ person = typer.Typer(help="What is kept about somebody.", no_args_is_help=True)
 oncall = typer.Typer(help="The roster: who is called.", no_args_is_help=True)
 train = typer.Typer(help="Train models on texts with labels.", no_args_is_help=True)
 evaluate = typer.Typer(help="How well the bot does, on texts with labels.", no_args_is_help=True)
+model = typer.Typer(help="Language models in this process.", no_args_is_help=True)
+data = typer.Typer(help="Texts to train language models on.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.add_typer(person, name="person")
 app.add_typer(oncall, name="oncall")
 app.add_typer(train, name="train")
 app.add_typer(evaluate, name="evaluate")
+app.add_typer(model, name="model")
+app.add_typer(data, name="data")
 
 File = Annotated[str, typer.Argument(help="A file of JSON lines; - for standard input.")]
 
@@ -273,6 +277,47 @@ def evaluate_replies(
     from bot.cli.evaluate_replies import evaluate_replies as run_evaluation
 
     run_evaluation(file, json)
+
+
+@model.command("pull")
+def model_pull(
+    name: Annotated[str, typer.Argument(metavar="ID", help="Its name on the hub, such as owner/model.")],
+    out: Annotated[Path | None, typer.Option(help="A folder for it; the hub's cache.")] = None,
+) -> None:
+    """Download a model, with its licence and size said first; an interrupted download goes on where it stopped."""
+    from bot.cli.model import pull_model
+
+    pull_model(name, out)
+
+
+@model.command("check")
+def model_check(
+    name: Annotated[str, typer.Argument(metavar="[MODEL]", help="A hub id or a folder; the configured model.")] = "",
+) -> None:
+    """Load a model, let it answer, and say how fast it is here and what to do about what is wrong."""
+    from bot.cli.model import check_model
+
+    raise typer.Exit(check_model(name))
+
+
+@data.command("prepare")
+def data_prepare(
+    files: Annotated[list[Path], typer.Argument(help="Files or folders: txt, md, html, jsonl, json.")],
+    out: Annotated[Path, typer.Option(help="The folder for the cleaned texts and the report.")],
+    held_out: Annotated[
+        list[Path] | None, typer.Option(help="Texts something will be measured on; what meets them is left out.")
+    ] = None,
+    lang: Annotated[list[Language] | None, typer.Option(help="Keep this language only; may be repeated.")] = None,
+    valid: Annotated[int, typer.Option(min=0, max=300, help="Questions held back to stop early by, in 1000.")] = 20,
+    test: Annotated[int, typer.Option(min=0, max=300, help="Questions held back to measure on, in 1000.")] = 20,
+) -> None:
+    """Clean texts you have the rights to: faults, duplicates and personal data out, split by question, with a report.
+
+    A run that was interrupted goes on where it stopped.
+    """
+    from bot.cli.data import prepare_data
+
+    prepare_data(files, out, held_out or [], lang or [], valid, test)
 
 
 @train.command("screener")

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.hub import cached_file, extract_commit_hash
 from transformers.utils.logging import disable_progress_bar
 
 from config.settings import TransformersSettings
@@ -57,16 +58,17 @@ def load(settings: TransformersSettings) -> Loaded:
         raise GeneratorError(f"{name} could not be loaded: {first_line(error)}") from None
     if settings.prompt == "chat" and not tokenizer.chat_template:
         raise GeneratorError(f"{name} has no chat template; set transformers.prompt to completion")
-    version = "-".join(filter(None, (_weights_version(name, config), settings.quantize.removeprefix("none"))))
+    version = "-".join(filter(None, (_weights_version(name), settings.quantize.removeprefix("none"))))
     loaded = Loaded(model, tokenizer, _context(config), _stop_tokens(model, tokenizer), version)
     check(loaded)
     return loaded
 
 
-def _weights_version(name: str, config: Any) -> str:
+def _weights_version(name: str) -> str:
     """The hub's commit; for a folder, a digest of its weight files' names, sizes and dates."""
     if not (folder := Path(name).expanduser()).is_dir():
-        return str(getattr(config, "_commit_hash", None) or "")[:8]
+        file = cached_file(name, "config.json", local_files_only=True)  # where it lies names the commit
+        return (extract_commit_hash(file, None) or "")[:8]
     files = sorted(path for path in folder.iterdir() if path.suffix in (".safetensors", ".bin"))
     about = [f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
     return hashlib.sha256("\n".join(about).encode()).hexdigest()[:8]
