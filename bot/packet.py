@@ -4,13 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from bot.quota import Quota, quota_of
 from bot.speak import Speaker
-from bot.store import Transaction, dispositions, handoffs, messages, notes, plans
+from bot.store import Transaction, dispositions, followups, handoffs, messages, notes, plans
 from bot.store.conversations import Conversation
 from bot.store.dispositions import Disposition
 from bot.store.handoffs import Handoff
@@ -19,6 +17,7 @@ from bot.store.notes import Note
 from bot.store.plans import Plan
 from bot.wording import Wording
 from config import Language, Script
+from config.zones import zone_of_country
 from engine import About, Assessment, Category, Level
 from engine.understanding.known import Known, Line, known
 
@@ -63,7 +62,7 @@ class Earlier:
 class Packet:
     """What is known. Times are aware UTC, `local_time` the user's; ids of counsellors stand for their names.
 
-    `zone_from`: how the zone is known: `country` (it has only one), or `unknown`.
+    `zone_told`: the user told their zone; otherwise it is a guess from the country.
     """
 
     handoff_id: int
@@ -85,9 +84,9 @@ class Packet:
     script: Script
     country: str
     country_known: bool
-    zone: str | None
-    zone_from: str
-    local_time: datetime | None
+    zone: str
+    zone_told: bool
+    local_time: datetime
     platform: str
     waiting_since: datetime
     looking: tuple[str, ...]
@@ -113,7 +112,8 @@ async def build_packet(
     if led is None and found.message_id:
         led = (await messages.assessments(tx, [found.message_id])).get(found.message_id)
     country = wording.country_of(person)
-    zone = zone_of(country) if person.country else None
+    clock = await followups.rhythm_of(tx, person.person_id)
+    zone = clock.zone if clock else zone_of_country(country)
     bot_said = [m for m in said if m.author in (messages.BOT, messages.SYSTEM)]
     return Packet(
         handoff_id=found.id,
@@ -136,8 +136,8 @@ async def build_packet(
         country=country,
         country_known=person.country is not None,
         zone=zone,
-        zone_from="country" if zone else "unknown",
-        local_time=tx.now.astimezone(ZoneInfo(zone)) if zone else None,
+        zone_told=clock is not None and clock.known,
+        local_time=tx.now.astimezone(ZoneInfo(zone)),
         platform=person.address.platform,
         waiting_since=found.created_at,
         looking=tuple(await handoffs.looking(tx, person.id)),
@@ -178,20 +178,3 @@ async def _earlier(tx: Transaction, closed: Handoff) -> Earlier:
         note=handed_back[-1].detail if handed_back else "",
         disposition=await dispositions.get(tx, closed.id),
     )
-
-
-def zone_of(country: str) -> str | None:
-    """The zone of a country that has one alone; mainland China's, whose clocks all show Beijing time; else None."""
-    zones = _zones().get(country, ())
-    return "Asia/Shanghai" if country == "CN" else zones[0] if len(zones) == 1 else None
-
-
-@cache
-def _zones() -> dict[str, list[str]]:
-    """The zones of each country, from the table that comes with the time-zone database."""
-    found: dict[str, list[str]] = {}
-    for line in files("tzdata").joinpath("zoneinfo/zone.tab").read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            country, _, zone = line.split("\t")[:3]
-            found.setdefault(country, []).append(zone)
-    return found

@@ -61,7 +61,7 @@ class Company:
         if mine is None or mine.role != companions.INVITED:
             raise DeskError("not_invited")
         await companions.remove(tx, handoff_id, counsellor)
-        await handoffs.note(tx, handoff_id, counsellor, "declined", "invitation")
+        await handoffs.note(tx, handoff_id, counsellor, "stays_away")
         name = self._floor.name(counsellor)
         await self._floor.tell(tx, person, found, mine.by, "invitation_declined", name=name, console=True)
         tx.ring(page(person.address))

@@ -239,7 +239,7 @@ class Desk:
             )
 
     async def decline(self, handoff_id: int, counsellor: str) -> None:
-        """Say no: to an invitation, to a case held out to one, or to a case that waits (it then calls on)."""
+        """Say no to an invitation, or to a case held out. To a page about one that waits: `bot.page_answers`."""
         async with self.store.transaction() as tx:
             await self.decline_within(tx, handoff_id, counsellor)
 
@@ -248,25 +248,8 @@ class Desk:
         mine = await companions.one(tx, handoff_id, counsellor)
         if mine is not None and mine.role == companions.INVITED:
             await self.company.decline_within(tx, handoff_id, counsellor)
-        elif await offers.open_of(tx, handoff_id):
-            await self.transfers.decline_within(tx, handoff_id, counsellor)
         else:
-            await self._decline_waiting(tx, handoff_id, counsellor)
-
-    async def _decline_waiting(self, tx: Transaction, handoff_id: int, counsellor: str) -> None:
-        """Who declines is not asked again for now; once all who were called declined, the next step comes at once."""
-        found, _ = await self._floor.locked(tx, handoff_id)
-        if found.state != handoffs.WAITING:
-            raise DeskError("too_late", name=self.name(found.counsellor))
-        await handoffs.note(tx, handoff_id, counsellor, "declined", str(found.step))
-        declined = {
-            e.actor
-            for e in await handoffs.events(tx, handoff_id)
-            if e.event == "declined" and e.detail == str(found.step)
-        }
-        called, _ = self._desks.roster.step(found.step, tx.now)
-        if {c.id for c in called} <= declined:
-            await handoffs.change(tx, handoff_id, next_step_at=tx.now)
+            await self.transfers.decline_within(tx, handoff_id, counsellor)
 
     async def say(self, handoff_id: int, counsellor: str, text: str, draft_id: int | None = None) -> None:
         """Write to the user as the counsellor who holds the conversation, or who joined it.

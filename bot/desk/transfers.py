@@ -104,8 +104,12 @@ class Transfers:
     async def decline_within(self, tx: Transaction, handoff_id: int, counsellor: str) -> None:
         """`decline` as part of a larger commit."""
         found, person, held_out = await self._held_out(tx, handoff_id, counsellor)
-        await handoffs.note(tx, handoff_id, counsellor, "declined", f"offer {held_out.id}")
-        declined = {e.actor for e in await handoffs.events(tx, handoff_id) if e.detail == f"offer {held_out.id}"}
+        await handoffs.note(tx, handoff_id, counsellor, "offer_declined", str(held_out.id))
+        declined = {
+            e.actor
+            for e in await handoffs.events(tx, handoff_id)
+            if (e.event, e.detail) == ("offer_declined", str(held_out.id))
+        }
         if {c.id for c in self.members(held_out.to)} - {held_out.by} <= declined:
             await offers.close(tx, handoff_id, offers.DECLINED, counsellor)
             await self._floor.tell(
