@@ -87,11 +87,17 @@ def transcripts(
     out: Annotated[Path, typer.Option(help="The folder for the pages, one for each language.")] = Path(
         "docs/transcripts"
     ),
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Print the first messages as JSON lines instead, for reply and evaluate.")
+    ] = False,
 ) -> None:
     """Write what the reviewed library answers to the written scripts of 144 made-up people, as pages to read."""
-    from bot.cli.transcripts import write_transcripts
+    from bot.cli.transcripts import print_first_messages, write_transcripts
 
-    write_transcripts(out)
+    if lines:
+        print_first_messages()
+    else:
+        write_transcripts(out)
 
 
 @app.command()
@@ -343,6 +349,32 @@ def train_screener(
     from bot.cli.train import train_screener as run_training
 
     run_training(files or [], out, base, seed, epochs, own_texts)
+
+
+@train.command("guard")
+def train_guard(
+    out: Annotated[Path, typer.Option(help="The model file to write.")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Labelled answers, JSON lines, besides the project's own.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed and texts give the same model.")] = 7,
+    epochs: Annotated[int | None, typer.Option(min=1, help="How often each text is seen.")] = None,
+) -> None:
+    """Train the learned layer of the guard from labelled answers. Every fifth block of 60 is held back."""
+    from bot.cli.train import train_guard as run_training
+
+    run_training(files or [], out, seed, epochs)
+
+
+@evaluate.command("guard")
+def evaluate_guard(
+    files: Annotated[list[Path], typer.Argument(help="Labelled answers, JSON lines: text, lang, bad, kinds.")],
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """How many bad answers the guard catches and how many good ones it passes, by kind and language."""
+    from bot.cli.evaluate_guard import evaluate_guard as run_evaluation
+
+    run_evaluation(files, json)
 
 
 def main() -> None:
