@@ -6,7 +6,9 @@ very message is about it, and a topic that is merely guessed at counts for nothi
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from engine.library.data import Entry, Situation
+from config import Language
+from engine.library.cases import Found
+from engine.library.data import Case, Entry, Situation
 from engine.library.draft import Draft
 from engine.library.library import GENERAL, Shelf
 from engine.library.memory import Memory
@@ -15,7 +17,10 @@ from engine.types import Level, Passage
 SAFETY = "safety"  # the topic for whoever is in danger and waits for a person
 SAFETY_OTHER = "safety_other"  # the topic for whoever fears for somebody else
 
+_STORY = {Language.ZH: 90, Language.EN: 60}  # characters or words
 _REMEMBERED = 6  # earlier messages of the user that count for the topic
+_CLEAR = 4.4  # a score from which a message is about a case
+_BESIDE = 6.5  # from which it is about a second one, too
 _FADE = 0.75  # what is left of their weight with each message that clearly names a topic again
 _NAMED = 5.0  # a score from which a message clearly names a topic
 _MOST = 15.0  # the most that one earlier message counts
@@ -36,14 +41,24 @@ class Chooser:
         self._level = level
         self._draft = draft
         self._everyday = shelf.everyday(text)
-        self._here = shelf.rank_topics(text)
-        earlier = [shelf.rank_topics(said) for said in memory.user_texts[-_REMEMBERED:]]
+        self._here, found = shelf.survey(text)
+        self.cases = _clear_cases(found)
+        surveys = [shelf.survey(said) for said in memory.user_texts[-_REMEMBERED:]]
+        earlier = [topics for topics, _ in surveys]
         before = _named_topics(_gathered(earlier))
         told = [(topic, one) for topic, one in shelf.situations(text) if topic in before or not one.follows]
+        if self._is_story:
+            told = [(topic, one) for topic, one in told if topic == next(iter(self._here), "") and not self.cases]
         self._told = [one for _, one in told]
         self._told_topics = {topic for topic, _ in told}
         self._scores = _gathered([*earlier, self._here])
         self.topics = sorted(_named_topics(self._scores), key=lambda topic: topic not in self._told_topics) or [GENERAL]
+        self._earlier_cases = [
+            one.case
+            for _, found in reversed(surveys)
+            for one in found
+            if one.score >= _CLEAR and one.case.topic in self.topics
+        ]
         self._looked_up = shelf.plain(text)
         self._relevance = shelf.relevance(text)
 
@@ -68,6 +83,20 @@ class Chooser:
         """Whether the message tells of no situation that the library knows."""
         return not self._told and not self._everyday
 
+    @property
+    def _is_story(self) -> bool:
+        """Whether the message is so long that a single sentence in it seldom says what it is about."""
+        return self._shelf.reader.size(self._text) >= _STORY[self._shelf.language]
+
+    def of_case(self, strategy: str, number: int = 0) -> Passage | None:
+        """A passage for the surest case that the message names, or for the next."""
+        return self._first((strategy,), (case.passages for case in self.cases[number : number + 1]))
+
+    def steps(self, number: int, most: int) -> list[Passage]:
+        """What somebody in a case can do, at most so much, in the order in which it was written."""
+        passages = (passage for case in self.cases[number : number + 1] for passage in case.passages)
+        return [one for one in passages if one.strategy == "suggestion" and self._may_use(one)][:most]
+
     def told(self, *strategies: str) -> Passage | None:
         """A passage for a situation of a topic that the message tells of."""
         return self._first(strategies, (one.passages for one in self._told))
@@ -85,9 +114,10 @@ class Chooser:
                 return max(found, key=self._rank)
         return None
 
-    def pick(self, strategy: str, only_fitting: bool = False) -> Passage | None:
+    def pick(self, strategy: str, only_fitting: bool = False, unlike: Sequence[Passage] = ()) -> Passage | None:
         """The passage that fits best; with `only_fitting` none that is for a whole topic or for anybody."""
-        return self._first((strategy,), self._sources(strategy, only_fitting))
+        sources = self._sources(strategy, only_fitting)
+        return self._first((strategy,), ([one for one in source if one not in unlike] for source in sources))
 
     def safety(self, strategy: str, about_other: bool) -> Passage | None:
         """A passage for somebody in danger, or who fears for somebody; what matters most stands first in the file."""
@@ -115,12 +145,14 @@ class Chooser:
 
     def _sources(self, strategy: str, only_fitting: bool) -> Iterator[Sequence[Passage]]:
         yield from (one.passages for one in self._told)
+        yield from (case.passages for case in self.cases)
         yield from (one.passages for one in self._everyday)
         yield from ([passage] for passage in self._fitting(strategy))
         if only_fitting:
             return
         if strategy not in _RECEIVING:
             yield from (one.passages for one in self._told_earlier())
+            yield from (case.passages for case in self._earlier_cases)
         if self._may_assume(strategy):
             yield self._general(self.main_topic)
         if self.main_topic == GENERAL or strategy not in _ASSUMING:
@@ -177,6 +209,13 @@ class Chooser:
 
     def _drawn(self, passages: Sequence[Passage]) -> Passage:
         return passages[int(self._memory.chance(passages[0].strategy) * len(passages))]
+
+
+def _clear_cases(found: Sequence[Found]) -> list[Case]:
+    """The case that a message is about, and a second one where that is something else and nearly as clear."""
+    clear = [one for one in found if one.score >= _CLEAR]
+    beside = [one for one in clear[1:] if one.score >= _BESIDE and one.case.topic != clear[0].case.topic]
+    return [one.case for one in clear[:1] + beside[:1]]
 
 
 def _gathered(found: Sequence[dict[str, float]]) -> dict[str, float]:

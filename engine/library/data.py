@@ -1,7 +1,8 @@
 """The library's data files: passages by topic, the talk around them, exercises, and the cues a message is read by.
 
 Every file is TOML that a clinician can read and sign: `[meta]` holds what all its passages share, each `[[passage]]`
-its own text, `reviewed_by` and `version`. A fault in a file is one `LibraryError` that names the file.
+its own text, `reviewed_by` and `version`; a `[[case]]` is signed as a whole. A fault in a file is one `LibraryError`
+that names the file.
 """
 
 import re
@@ -13,9 +14,12 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from config import Language
+from engine.library.index import plain
 from engine.types import Level, Passage
 
 STRATEGIES = ("question", "reflection", "validation", "affirmation", "information", "suggestion", "choices")
+
+CASE_STRATEGIES = ("reflection", "information", "suggestion", "question")  # the parts of the answer to a case
 
 
 class LibraryError(Exception):
@@ -43,6 +47,24 @@ class Situation:
     follows: bool
     words: tuple[tuple[str, ...], ...]
     pattern: re.Pattern[str] | None
+    passages: tuple[Passage, ...]
+    hits: tuple[str, ...]
+    misses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A trouble that people write about, such as a partner gone cold, with all the parts of an answer to it.
+
+    A sentence names the case if it holds a phrase of each group of one of `names`, and none of `unless`; `hints` only
+    make it likelier. `hits` and `misses` are examples that the tests run.
+    """
+
+    name: str
+    topic: str
+    names: tuple[tuple[frozenset[str], ...], ...]
+    unless: frozenset[str]
+    hints: frozenset[str]
     passages: tuple[Passage, ...]
     hits: tuple[str, ...]
     misses: tuple[str, ...]
@@ -96,6 +118,11 @@ def load_everyday(language: Language) -> tuple[Situation, ...]:
     except KeyError as error:
         raise LibraryError(f"engine/library/everyday/{language.value}: {error} is missing from a file") from error
     return tuple(situation for path, data in read for situation in _situations(path, data, language))
+
+
+def load_cases(language: Language) -> tuple[Case, ...]:
+    """The troubles that have answers of their own. Raises LibraryError."""
+    return tuple(case for path in _files("cases", language.value) for case in _cases(path, _read(path), language))
 
 
 def load_talk(language: Language) -> tuple[Passage, ...]:
@@ -174,6 +201,38 @@ def _situations(path: Traversable, data: dict[str, Any], language: Language) -> 
             )
     except (KeyError, ValueError, re.error) as error:
         raise LibraryError(f"{path}: a situation or [meta] lacks or misnames {error}") from error
+
+
+def _cases(path: Traversable, data: dict[str, Any], language: Language) -> Iterator[Case]:
+    try:
+        for item in data["case"]:
+            meta = data["meta"] | {"topic": item["topic"]}
+            yield Case(
+                name=item["name"],
+                topic=item["topic"],
+                names=tuple(_groups(name, language) for name in item["names"]),
+                unless=frozenset(plain(word, language) for word in item.get("unless", ())),
+                hints=frozenset(plain(word, language) for word in item.get("hints", ())),
+                passages=tuple(_case_passages(item, meta, language)),
+                hits=tuple(item["hits"]),
+                misses=tuple(item["misses"]),
+            )
+    except (KeyError, ValueError) as error:
+        raise LibraryError(f"{path}: a case or [meta] lacks or misnames {error}") from error
+
+
+def _case_passages(item: dict[str, Any], meta: dict[str, Any], language: Language) -> Iterator[Passage]:
+    """The texts of a case, which is signed as a whole."""
+    signed = {"reviewed_by": item["reviewed_by"], "version": item["version"]}
+    for strategy in CASE_STRATEGIES:
+        for number, text in enumerate(item[strategy], 1):
+            name = f"{language.value}.{meta['topic']}.case.{item['name']}.{strategy}.{number}"
+            yield _passage({"id": name, "strategy": strategy, "text": text, **signed}, meta, language)
+
+
+def _groups(name: str, language: Language) -> tuple[frozenset[str], ...]:
+    """`boyfriend|husband & cold|distant`: groups of phrases, of each of which one must be there."""
+    return tuple(frozenset(plain(word.strip(), language) for word in group.split("|")) for group in name.split(" & "))
 
 
 def _passage(item: dict[str, Any], meta: dict[str, Any], language: Language) -> Passage:

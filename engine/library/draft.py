@@ -4,14 +4,21 @@ from dataclasses import dataclass, field
 
 from engine.types import Passage
 
+LINE = "\n"
+PARAGRAPH = "\n\n"
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of an answer: the words, the helping strategy, and the id of the passage they come from."""
+    """A piece of an answer: the words, the helping strategy, and the id of the passage they come from.
+
+    `breaks` is what stands before it, LINE or PARAGRAPH; empty when it runs on.
+    """
 
     text: str
     strategy: str
     passage: str
+    breaks: str = ""
 
 
 @dataclass(slots=True)
@@ -29,8 +36,8 @@ class Draft:
         """Whether the answer uses a passage already."""
         return any(part.passage == passage.id for part in self.parts)
 
-    def add(self, passage: Passage | None, text: str = "", strategy: str = "") -> bool:
+    def add(self, passage: Passage | None, text: str = "", strategy: str = "", breaks: str = "") -> bool:
         """Add a passage, or `text` made from it. Nothing is added for None."""
         if passage is not None:
-            self.parts.append(Part(text or passage.text, strategy or passage.strategy, passage.id))
+            self.parts.append(Part(text or passage.text, strategy or passage.strategy, passage.id, breaks))
         return passage is not None

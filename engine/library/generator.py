@@ -1,10 +1,11 @@
 """The reviewed library as a Generator: it needs no model, no network and no guard."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from config import Language
 from engine.library.data import LibraryError
-from engine.library.draft import Draft
+from engine.library.draft import PARAGRAPH, Draft
 from engine.library.library import Library, load_library
 from engine.library.policy import Policy
 from engine.types import GeneratorError, Piece, Request
@@ -42,9 +43,10 @@ class LibraryGenerator:
 
 
 def _joined(draft: Draft, language: Language) -> str:
-    """Sentences run on in Chinese and take a space in English; an answer of many parts is set in two paragraphs."""
+    """Sentences run on in Chinese and take a space in English; four that only run on are set in two paragraphs."""
     gap = "" if language is Language.ZH else " "
-    texts = [part.text for part in draft.parts]
-    if len(texts) < 4:
-        return gap.join(texts)
-    return f"{gap.join(texts[:2])}\n\n{gap.join(texts[2:])}"
+    parts = draft.parts
+    if len(parts) >= 4 and not any(part.breaks for part in parts):
+        parts = [*parts[:2], replace(parts[2], breaks=PARAGRAPH), *parts[3:]]
+    first, *others = parts
+    return first.text + "".join((part.breaks or gap) + part.text for part in others)

@@ -9,11 +9,13 @@ import numpy as np
 
 from config import Language
 from engine.language import to_simplified
+from engine.library.cases import Cases, Found
 from engine.library.data import (
     Entry,
     Exercise,
     Situation,
     Topic,
+    load_cases,
     load_cues,
     load_everyday,
     load_exercises,
@@ -33,6 +35,8 @@ _CUE = 2.0
 _GROUNDING = ("information", "suggestion", "validation")  # strategies that a model can use
 _TOLD = 20.0  # what a passage for a situation counts beside one for a topic
 _SITUATION = 8.0  # what a situation of a topic adds to it
+_CASE = 3.0  # what a case adds to its topic, times its own score
+_CASES = 2  # so many cases of a message, the surest, speak for their topics
 _MOST_PLAIN = 6.0  # the most that plain cues count together, however many a long text has
 _OPENING = 120  # characters that count as the opening of a message
 _AUDIENCE = 3.0
@@ -66,6 +70,7 @@ class Shelf:
         self._situations = Situations(
             ((topic.name, one) for topic in self.topics.values() for one in topic.situations), language
         )
+        self.cases = Cases(load_cases(language), language)
         everyday = load_everyday(language)
         self._everyday = Situations((("", one) for one in everyday), language)
         self.told = (*(one for topic in self.topics.values() for one in topic.situations), *everyday)
@@ -89,6 +94,10 @@ class Shelf:
 
         What a long message begins with counts more: most people name their trouble first.
         """
+        return self.survey(text)[0]
+
+    def survey(self, text: str) -> tuple[dict[str, float], list[Found]]:
+        """What `rank_topics` gives, and the cases that the text names, the surest first."""
         lower = text[:_MAX_QUERY].lower().replace("’", "'")
         scores = self._score(lower)
         if len(lower) > _OPENING:
@@ -96,8 +105,11 @@ class Shelf:
                 scores[name] = scores.get(name, 0.0) + score
         for name, _ in self.situations(text):
             scores[name] = scores.get(name, 0.0) + _SITUATION
+        found = self.cases.found(text, scores)
+        for one in found[:_CASES]:
+            scores[one.case.topic] = scores.get(one.case.topic, 0.0) + _CASE * one.score
         ranked = sorted(scores.items(), key=lambda item: -item[1])
-        return {name: score for name, score in ranked if score > 0 and name != GENERAL}
+        return {name: score for name, score in ranked if score > 0 and name != GENERAL}, found
 
     def situations(self, text: str) -> list[tuple[str, Situation]]:
         """The situations of topics that a text tells of, each with its topic."""
@@ -180,12 +192,14 @@ class Library:
         shelf = self.shelf(language)
         text = to_simplified(text) if language is Language.ZH else text
         looked_up = shelf.plain(text)
-        topics = shelf.rank_topics(text)
+        topics, cases = shelf.survey(text)
         relevance = shelf.relevance(text)
+        told = [(topic, one.passages) for topic, one in shelf.situations(text)]
+        told += [(one.case.topic, one.case.passages) for one in cases[:_CASES]]
         scores: list[tuple[float, Passage]] = [
             (topics[topic] + _TOLD + relevance.get(passage.id, 0.0), passage)
-            for topic, one in shelf.situations(text)
-            for passage in one.passages
+            for topic, passages in told
+            for passage in passages
             if passage.strategy in _GROUNDING
         ]
         for name, score in list(topics.items())[:2]:
@@ -202,6 +216,7 @@ class Library:
         return (
             *(entry.passage for topic in shelf.topics.values() for entry in topic.entries),
             *(passage for one in shelf.told for passage in one.passages),
+            *(passage for case in shelf.cases.all for passage in case.passages),
         )
 
     def exercises(self, language: Language) -> tuple[Exercise, ...]:

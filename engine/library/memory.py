@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 
 from config import Script
 from engine.language import to_script, to_simplified
+from engine.library.mirror import either_gender
 from engine.types import Passage, Role, Turn
 
 _SLOT = re.compile(r"\{\w+\}")
@@ -26,11 +28,11 @@ class Memory:
 
     def said(self, passage: Passage) -> bool:
         """Whether the bot has used this text in the conversation."""
-        return self._written(passage.text) in self._said
+        return any(form in self._said for form in _forms(passage.text, self._script))
 
     def just_said(self, text: str) -> bool:
         """Whether the bot's last answer held this text."""
-        return self._written(text) in self.last_answer
+        return any(form in self.last_answer for form in _forms(text, self._script))
 
     def count(self, passages: Sequence[Passage]) -> int:
         """How many of `passages` have been used."""
@@ -44,9 +46,12 @@ class Memory:
     def _read(self, text: str) -> str:
         return to_simplified(text) if self._script is Script.HANT else text
 
-    def _written(self, text: str) -> str:
-        """The part of a text by which it is known again: its longest stretch between slots, in the reader's script."""
-        return to_script(max(_SLOT.split(text), key=len), self._script)
+
+@lru_cache(maxsize=16384)
+def _forms(text: str, script: Script) -> tuple[str, ...]:
+    """How a passage may stand in an answer: its longest stretch between slots, in the reader's script."""
+    longest = max(_SLOT.split(text), key=len)
+    return tuple(to_script(form, script) for form in either_gender(longest))
 
 
 def _last_speaker(history: Sequence[Turn]) -> Role | None:

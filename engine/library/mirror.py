@@ -129,7 +129,11 @@ _ZH_PERSON = re.compile(
 
 
 def _sentences_zh(text: str) -> list[str]:
-    return [part for part in re.split("[。！？!?；;\n…~～]+", text) if part.strip()]
+    return [
+        part
+        for part in re.split("[。！？!?；;\n…~～]+|(?<=[\u3400-\u9fff])[ \u3000]+(?=[\u3400-\u9fff])", text)
+        if part.strip()
+    ]
 
 
 def _chinese_spans(sentence: str, address: re.Pattern[str]) -> Iterator[str]:
@@ -152,6 +156,23 @@ def _second_person_zh(span: str) -> str:
     flipped = re.sub("咱们?|我们|俺们", "你们", span)
     flipped = re.sub("(?<!自)(?<!忘)我(?!国)|俺|本人", "你", flipped)
     return flipped.strip("，。；;、 ")
+
+
+_ZH_SHE = re.compile("她|女友|女朋友|老婆|妻子|女儿|妈|母亲|婆婆|闺蜜|姐|妹|奶奶|外婆|姥姥")
+_ZH_HE = re.compile(
+    "(?<![其吉])他(?![们人乡])|男友|男朋友|老公|丈夫|先生|儿子|爸|父|公公|哥|弟|爷爷|外公|姥爷|男生|男孩"
+)
+_ZH_HE_SAID = re.compile("(?<![其吉])他(?![们人乡])")
+
+
+def of_her(text: str, told: str) -> str:
+    """A Chinese passage, which says 他 of whom it does not know, with 她 if `told` only speaks of a woman."""
+    return _ZH_HE_SAID.sub("她", text) if _ZH_SHE.search(told) and not _ZH_HE.search(told) else text
+
+
+def either_gender(text: str) -> tuple[str, ...]:
+    """The ways in which `of_her` may write a passage."""
+    return (text, _ZH_HE_SAID.sub("她", text)) if "他" in text else (text,)
 
 
 _ZH_QUESTION = re.compile("为什么|为何|如何|怎样|怎么(?!办|样)|是不是|要不要|该不该|还是")

@@ -11,17 +11,20 @@ from config import Language, Script
 from engine.language import to_script, to_simplified
 from engine.library.choosing import SAFETY, SAFETY_OTHER, Chooser
 from engine.library.data import Exercise
-from engine.library.draft import Draft
+from engine.library.draft import LINE, PARAGRAPH, Draft
 from engine.library.guide import Guide
 from engine.library.library import GENERAL, Library, Shelf
 from engine.library.memory import Memory
-from engine.library.mirror import Echo
+from engine.library.mirror import Echo, of_her
 from engine.library.reading import TALK, Reading
 from engine.types import Level, Passage, Request
 
 _LONG = {Language.ZH: 60, Language.EN: 35}  # characters or words from which a message tells a story
 _ECHOED = {Language.ZH: 16, Language.EN: 10}  # from which a first message is worth giving back,
 _ECHOED_LATER = {Language.ZH: 32, Language.EN: 20}  # and a later one
+_LETTER = {Language.ZH: 40, Language.EN: 28}  # from which a first message gets a letter,
+_LETTER_LATER = {Language.ZH: 110, Language.EN: 75}  # and a later one
+_STEPS = 3  # suggestions in a letter
 _LIMIT = {Language.ZH: 200, Language.EN: 150}  # the same units, for a whole answer
 _WARMTH = 4  # turns from one word of sympathy for elevated distress to the next
 _OFFER = 4  # the turn at which somebody in distress is offered an exercise or a person
@@ -54,9 +57,14 @@ class Policy:
                 self._talk()
             else:
                 self._small_answer(self._reading.intent)
-        script = self._request.script
-        self._draft.parts = [replace(part, text=to_script(part.text, script)) for part in self._draft.parts]
+        self._draft.parts = [replace(part, text=self._written(part.text)) for part in self._draft.parts]
         return self._draft
+
+    def _written(self, text: str) -> str:
+        """A text as this reader should see it."""
+        if self._request.language is Language.ZH:
+            text = of_her(text, "".join([*self._memory.user_texts, self._text]))
+        return to_script(text, self._request.script)
 
     @property
     def _answers_a_question(self) -> bool:
@@ -110,6 +118,9 @@ class Policy:
         """Show what was heard, then comfort, explain, suggest or ask, as the stage of the conversation wants it."""
         if self._memory.after_counsellor:
             self._draft.add(self._chooser.fresh(self._shelf.talk("after_counsellor")))
+        if self._wants_letter:
+            self._letter()
+            return
         for move in self._plan():
             self._move(move)
         if not self._draft.parts:
@@ -117,6 +128,58 @@ class Policy:
         if len(self._draft.parts) == 1 and self._draft.strategies[0] in _ASKING:
             self._acknowledge()
         self._shorten()
+
+    # A letter: what was heard, a view of it, what can be done, and a question
+
+    @property
+    def _wants_letter(self) -> bool:
+        least = _LETTER if self._memory.turn == 0 else _LETTER_LATER
+        return self._reading.size >= least[self._request.language]
+
+    def _letter(self) -> None:
+        """A fuller answer, for who has written a whole story."""
+        self._open()
+        seen = len(self._draft.parts)
+        if not self._answer_ask(_DOCTORS):
+            self._answer_ask(_ABOUT_ONESELF)
+        self._draft.add(self._chooser.of_case("information") or self._view())
+        self._break_at(seen)
+        self._advise()
+        seen = len(self._draft.parts)
+        self._draft.add(self._chooser.pick("question"))
+        self._break_at(seen)
+
+    def _open(self) -> None:
+        echoed = self._echo()
+        if not self._draft.add(self._chooser.of_case("reflection")):
+            self._comfort(echoed or self._text)
+        if not self._draft.parts:
+            self._draft.add(self._chooser.pick("reflection"))
+
+    def _view(self) -> Passage | None:
+        return self._chooser.pick("information", only_fitting=not self._chooser.is_named)
+
+    def _advise(self) -> None:
+        """Suggestions for the case and for a second one beside it; else for the topic."""
+        second = self._chooser.steps(1, 1)
+        steps = self._chooser.steps(0, _STEPS - len(second)) + second
+        if not steps:
+            for _ in range(_STEPS - 1):
+                if step := self._chooser.pick("suggestion", unlike=steps):
+                    steps.append(step)
+        if len(steps) > 1:
+            self._draft.add(
+                self._chooser.least_used(self._shelf.talk("lead_in")), strategy="suggestion", breaks=PARAGRAPH
+            )
+        for number, step in enumerate(steps, 1):
+            text = f"{number}. {step.text}" if len(steps) > 1 else step.text
+            self._draft.add(step, text, breaks=LINE if len(steps) > 1 else PARAGRAPH)
+
+    def _break_at(self, number: int) -> None:
+        """Begin a paragraph with the part of this number, if there is one."""
+        parts = self._draft.parts
+        if 0 < number < len(parts):
+            parts[number] = replace(parts[number], breaks=PARAGRAPH)
 
     # What to do
 

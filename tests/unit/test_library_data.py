@@ -6,6 +6,8 @@ from collections import Counter
 import pytest
 
 from config import Language, Script
+from engine import Request
+from engine.guard import Guard
 from engine.language import to_script, to_simplified
 from engine.library import Library, load_library
 from engine.library.data import STRATEGIES, load_talk
@@ -147,3 +149,20 @@ def test_whoever_is_in_danger_finds_texts_cleared_for_it(library: Library, langu
     for name in ("safety", "safety_other"):
         cleared = [entry.passage for entry in library.shelf(language).topics[name].entries]
         assert {passage.level.value for passage in cleared} == {"emergency"}
+
+
+def test_the_guard_lets_every_case_pass(library: Library, language: Language) -> None:
+    """What the library says is not worse than what a model may say."""
+    request = Request("我今天心情不太好" if language is Language.ZH else "I don't feel good today", language)
+    texts = [passage for case in library.shelf(language).cases.all for passage in case.passages]
+    assert {p.id: rules for p in texts if (rules := Guard().check(p.text, request))} == {}
+
+
+def test_a_case_has_what_an_answer_needs(library: Library, language: Language) -> None:
+    least = {"reflection": 2, "information": 1, "suggestion": 3, "question": 1}
+    cases = library.shelf(language).cases.all
+    assert len(cases) >= 90
+    for case in cases:
+        assert case.topic in library.shelf(language).topics, case.name
+        counts = Counter(passage.strategy for passage in case.passages)
+        assert all(counts[strategy] >= number for strategy, number in least.items()), case.name

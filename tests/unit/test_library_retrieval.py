@@ -68,3 +68,36 @@ def test_bm25_prefers_the_document_that_shares_the_rare_term() -> None:
 @given(st.text(), st.sampled_from(list(Language)), st.integers(0, 5))
 def test_any_text_can_be_searched(text: str, language: Language, limit: int) -> None:
     assert len(load_library().search(text, language, limit)) <= limit
+
+
+# Short questions of our own, written before the cases were; the cues have since been worked on with them in sight.
+TOPICS = {
+    language: [
+        tuple(line.split("\t"))
+        for line in Path(__file__).with_name(f"library_topics.{language.value}.tsv").read_text("utf-8").splitlines()
+    ]
+    for language in Language
+}
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_a_short_question_finds_its_topic(language: Language) -> None:
+    shelf = load_library().shelf(language)
+    missed = []
+    for topic, line in TOPICS[language]:
+        text, _, other = line.partition("|")
+        if next(iter(shelf.rank_topics(text)), "") not in (topic, other):
+            missed.append(text)
+    assert len(TOPICS[language]) >= 200
+    assert len(missed) <= 0.06 * len(TOPICS[language]), missed
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_a_case_is_found_by_what_is_written_about_it(language: Language) -> None:
+    cases = load_library().shelf(language).cases
+    for case in cases.all:
+        assert case.hits, case.name
+        for text in case.hits:
+            assert case.name in [one.case.name for one in cases.found(text, {})], (case.name, text)
+        for text in case.misses:
+            assert case.name not in [one.case.name for one in cases.found(text, {})], (case.name, text)
