@@ -235,12 +235,13 @@ def _print(report: _Report) -> None:
 def _table(title: str, estimates: Mapping[str, Estimate | None]) -> Table:
     table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("figure")
-    for column in ("value", "95 %", *(f"{name}*" for name in PAPER)):
+    papers = PAPER if any(found and _paper(PAPER["PanGu 350M"], name) for name, found in estimates.items()) else {}
+    for column in ("value", "95 %", *(f"{name}*" for name in papers)):
         table.add_column(column, justify="right")
     for name, found in estimates.items():
         if found:
-            paper = [_paper(figures, name) for figures in PAPER.values()]
-            table.add_row(CALLED[name], f"{found.value:.2f}", _interval(found), *paper)
+            printed = [_paper(figures, name) for figures in papers.values()]
+            table.add_row(CALLED[name], f"{found.value:.2f}", _interval(found), *printed)
     return table
 
 

@@ -18,6 +18,12 @@ MODEL = "somebody/tiny"
 PIECE = constants.DOWNLOAD_CHUNK_SIZE  # the client keeps what came in whole pieces of so many bytes
 
 
+@pytest.fixture(autouse=True)
+def _logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logs that are set up for a command would outlive it in this process."""
+    monkeypatch.setattr("bot.cli.model.set_up_logs", lambda settings: None)
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tiny_model.save("llama", tmp_path_factory.mktemp("tiny"))

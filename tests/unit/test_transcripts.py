@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli.transcripts import print_first_messages
 from config import Language
+from engine.evaluation.cases import read_cases
 from engine.evaluation.transcripts import load_script, markdown
 from engine.language import detect
 from engine.library import LibraryGenerator
@@ -29,3 +31,10 @@ def test_sixty_people_and_twelve_conversations_of_ten_turns_each_in_its_language
     assert [len(conversation.turns) for conversation in script.conversation] == [10] * 12
     read = [found for text in texts + turns if len(text) > 12 and (found := detect(text))]
     assert {found[0] for found in read} == {language}
+
+
+def test_first_messages_as_lines_are_read_by_the_evaluation(capsys: pytest.CaptureFixture[str]) -> None:
+    print_first_messages()
+    cases = read_cases("-", capsys.readouterr().out.splitlines())
+    assert len(cases) == 120
+    assert {case.lang for case in cases} == set(Language)
