@@ -70,7 +70,7 @@ def content(words: Texts, message: messages.Stored) -> str:
 def waited(words: Texts, time: timedelta) -> str:
     """A waiting time in words, coarse as people say it."""
     seconds = int(time.total_seconds())
-    for unit, size in (("hours", 3600), ("minutes", 60)):
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= size:
             return words.get(f"time.{unit}", count=seconds // size)
     return words.get("time.seconds", count=seconds)

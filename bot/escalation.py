@@ -11,7 +11,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from bot.handoff import Handoffs, label
-from bot.store import HANDOFFS, Store, Transaction, conversations, escalations, handoffs, outbox, people
+from bot.store import HANDOFFS, Store, Transaction, conversations, drafts, escalations, handoffs, offers, outbox, people
 from bot.store.conversations import Conversation
 from bot.store.handoffs import Handoff
 from config import load_texts
@@ -89,6 +89,8 @@ class Escalation:
         await handoffs.change(
             tx, found.id, state=handoffs.WAITING, counsellor=None, lease_until=None, step=0, reassured_at=tx.now
         )
+        await offers.close(tx, found.id, offers.LAPSED)
+        await drafts.overtake(tx, person.id)
         await self._to_chat(tx, person, found, found.counsellor or "", "desk.lapsed")
         person.holder = conversations.WAITING
         person.fence += 1

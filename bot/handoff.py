@@ -13,6 +13,7 @@ from bot.case_words import waited as waited
 from bot.desks import CONSOLE as CONSOLE
 from bot.desks import Desks as Desks
 from bot.pager import Pager
+from bot.reopening import lately
 from bot.speak import Speaker
 from bot.store import Transaction, conversations, handoffs, messages, outbox
 from bot.store.conversations import Conversation
@@ -59,8 +60,10 @@ class Handoffs:
             message_id,
             tx.now,
         )
-        await handoffs.note(tx, handoff.id, "bot", "opened", found.level.value)
+        before = await lately(tx, person)
+        await handoffs.note(tx, handoff.id, "bot", "reopened" if before else "opened", found.level.value)
         queued = "handoff.queued" if self._somebody_on_call(tx) else "handoff.queued_off_duty"
+        queued = "handoff.reopened" if before and queued == "handoff.queued" else queued
         await self._comfort(tx, person, found, handoff, message_id, [self.wording.text(person, queued)])
         return await self.pager.alert(tx, person, handoff, found, "desk.alert")
 

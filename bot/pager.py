@@ -12,6 +12,7 @@ from bot.case_words import PACKET_MESSAGES, label, packet, platform_name, waited
 from bot.desks import CONSOLE, Desks
 from bot.operators import Operators
 from bot.paging import Round, after, first_channels, is_over, plan
+from bot.reopening import lately, same_first
 from bot.speak import Buttons, Speaker
 from bot.store import Transaction, escalations, handoffs, messages, outbox
 from bot.store.conversations import Conversation
@@ -54,6 +55,7 @@ class Pager:
         called = planned.people
         if handoff.state == handoffs.WAITING:
             handoff = replace(handoff, step=planned.step)
+            called = same_first(called, await lately(tx, person), roster, tx.now, busy)
         else:
             called = tuple(c for c in roster.counsellors if c.id == handoff.counsellor)
         said = await messages.latest(tx, [person.id], 2 * PACKET_MESSAGES, unsent=True)

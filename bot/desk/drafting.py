@@ -245,8 +245,9 @@ def distance(before: str, after: str) -> int:
 
 
 def _last_words(said: Sequence[Stored]) -> tuple[list[Stored], list[Stored]]:
-    """What the user wrote since anybody answered, and what was said before it."""
+    """What the user wrote since anybody answered, and what was said before it. Fixed texts are no answer."""
     texts = [m for m in said if m.text.strip() and m.kind is Kind.TEXT]
-    users = next((n for n, m in enumerate(reversed(texts)) if m.author != messages.USER), len(texts))
-    start = len(texts) - users
-    return texts[start:], texts[:start]
+    answered = max((n for n, m in enumerate(texts) if m.author in (messages.BOT, messages.COUNSELLOR)), default=-1)
+    asked = [m for m in texts[answered + 1 :] if m.author == messages.USER]
+    before = texts[: texts.index(asked[0])] if asked else texts
+    return asked, before

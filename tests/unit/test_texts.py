@@ -19,9 +19,10 @@ BOTH = pytest.mark.parametrize("language", list(Language))
 
 # Every place to be filled that some text has. A new one is a promise of the code that fills it.
 FIELDS = {
-    "before", "category", "count", "evidence", "field", "hours", "kind", "last", "length", "level", "limit", "lines",
-    "minutes", "name", "note", "number", "other", "platform", "reason", "said", "text", "thing", "url", "waited",
-    "what",
+    "about", "before", "category", "count", "evidence", "field", "hours", "kind", "last", "lead", "length", "level",
+    "limit", "lines", "minutes", "name", "note", "now", "number", "other", "platform", "quiet", "reason", "rules",
+    "said", "score", "step", "text", "thing", "time", "title", "total", "until", "url", "version", "waited", "what",
+    "when", "zone",
 }  # fmt: skip
 
 # WeChat lets 2,047 bytes through in one message, and a safety text must arrive whole.
@@ -253,6 +254,7 @@ def test_waiting_has_enough_words_not_to_repeat_itself(language: Language) -> No
 def test_command_descriptions_fit_a_menu(language: Language) -> None:
     texts = load_texts(language)
     commands = {"start", "help", "human", "crisis", "breathe", "privacy", "memory", "forget", "language"}
+    commands |= {"checkins", "mood"}
     assert {key.removeprefix("menu.") for key in keys_of(language) if key.startswith("menu.")} == commands
     assert all(len(texts.get(f"menu.{command}")) <= 40 for command in commands)
 
