@@ -78,7 +78,7 @@ async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
 
 
 async def open_house(
-    url: str, folder: Path, able: Capabilities | None = None, **values: object
+    url: str, folder: Path, able: Capabilities | None = None, review: bool = False
 ) -> AsyncIterator[House]:
     clock, user, desk, generator = Clock(), MemoryAdapter(capabilities=able), MemoryAdapter("telegram"), EchoGenerator()
     async with Store(url, Cipher.from_keys(new_key()), clock) as store:
