@@ -1,4 +1,4 @@
-"""`psyllm train screener`: the learned part of the screener anew, or a transformer for a second opinion."""
+"""`psyllm train`: the learned parts of the screener and the guard anew, or a transformer for a second opinion."""
 
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +10,7 @@ from rich.console import Console
 
 from bot.cli.evaluate import print_figures
 from config import ConfigError
+from engine.guard.corpora import own_answers, read_answers
 from engine.linear.corpora import hold_back
 from engine.screening.corpora import Row, corpus_files, read_rows
 
@@ -28,6 +29,20 @@ def train_screener(files: Sequence[Path], out: Path, base: str, seed: int, epoch
         _finetune(base, rows, out, seed, epochs)
     else:
         _train(rows, out, seed, epochs)
+
+
+def train_guard(files: Sequence[Path], out: Path, seed: int, epochs: int | None) -> None:
+    """Train on the project's own answers and those of `files`. Raises ConfigError before anything is learned."""
+    if importlib.util.find_spec("torch") is None:
+        raise ConfigError("train guard: torch is missing; run pip install 'psyllm-bot[llm]'")
+    if out.is_dir() or not out.parent.is_dir():
+        raise ConfigError(f"{out}: name a file, in a folder that there is, to write the model to")
+    rows = [*own_answers(), *read_answers(files)]
+    from engine.guard.train import Settings, train
+
+    with _progress() as progress:
+        settings = Settings(seed=seed)
+        train(rows, out, replace(settings, epochs=epochs or settings.epochs), progress)
 
 
 def _train(rows: Sequence[Row], out: Path, seed: int, epochs: int | None) -> None:

@@ -1,4 +1,4 @@
-"""The guard: what a language model wrote is checked against rules before a user sees it."""
+"""The guard: what a language model wrote is checked by rules and by a learned model before a user sees it."""
 
 from engine.guard.guard import Guard
 

@@ -1,4 +1,4 @@
-"""Puts the rules together: word patterns from the rule files, and checks of a text's shape."""
+"""Puts the layers together: word patterns from the rule files, the learned model, and checks of a text's shape."""
 
 import re
 from functools import cache
@@ -7,6 +7,7 @@ from config import CrisisLines, Language, Script, load_crisis_lines
 from engine.generators.prompt import load_words
 from engine.guard.contacts import unknown_contacts
 from engine.guard.danger import misses_danger
+from engine.guard.model import GuardModel, load_guard_model
 from engine.guard.patterns import read_rules
 from engine.guard.plain import plain, sentences
 from engine.guard.shape import is_flooding, is_repetitive, is_wrong_language
@@ -21,31 +22,40 @@ SENTENCES_BEFORE_DANGER = 3  # by then an answer must have taken up a danger
 class Guard:
     """Names the rules that a text for a user breaks. Pure and quick; any string gets a verdict."""
 
-    def __init__(self, lines: CrisisLines | None = None) -> None:
+    def __init__(self, lines: CrisisLines | None = None, model: GuardModel | None = None) -> None:
+        """Raises ModelError where no model is given and the shipped one cannot be read."""
         self._lines = lines or load_crisis_lines()
+        self._model = model or load_guard_model()
         self._rules = {language: read_rules(language) for language in Language}
 
     def check(self, text: str, request: Request, final: bool = True, since: int = 0) -> tuple[str, ...]:
-        """The names of the rules that `text` breaks; empty if it may be shown.
+        """The names of the rules and kinds that `text` breaks; empty if it may be shown.
 
         With `final` false the text is the beginning of an answer, which may still come to what it must say. Sentences
         before `since` passed before; only what concerns the whole text is looked at again there.
         """
+        by_rules, by_model = self.layers(text, request, final, since)
+        return tuple(dict.fromkeys([*by_rules, *by_model]))
+
+    def layers(
+        self, text: str, request: Request, final: bool = True, since: int = 0
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What `check` says, apart: what the rules found, and what the model found."""
         read = plain(text)
         if is_flooding(read, request.language):
-            return ("flooding",)
-        parts = sentences(read)
-        broken = self._broken(sentences(plain(text[since:])))
+            return ("flooding",), ()
+        new = plain(text[since:]) if since else read
         shape = {
             "contact": unknown_contacts(read, self._lines.knows),
             "language": is_wrong_language(read, request),
             "script": detect(text) == (Language.ZH, Script.HANT) and request.script == Script.HANS,
             "repetition": is_repetitive(read, request),
             "leak": _is_leak(read),
-            "missed_danger": (final or len(parts) >= SENTENCES_BEFORE_DANGER)
+            "missed_danger": (final or len(sentences(read)) >= SENTENCES_BEFORE_DANGER)
             and misses_danger(read, request, plain(request.text)),
         }
-        return tuple(dict.fromkeys([*broken, *(name for name, hit in shape.items() if hit)]))
+        broken = [*self._broken(sentences(new)), *(name for name, hit in shape.items() if hit)]
+        return tuple(dict.fromkeys(broken)), self._model.broken(new)
 
     def _broken(self, parts: list[str]) -> list[str]:
         """The word rules that a sentence breaks; only rules of a language whose letters it holds are tried."""

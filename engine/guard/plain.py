@@ -31,6 +31,11 @@ def _to_simplified() -> "OpenCC":
     return OpenCC("t2s")
 
 
+def sentence_spans(text: str) -> list[tuple[int, int]]:
+    """Where the sentences of a plain text begin and end."""
+    return [match.span() for match in _SENTENCES.finditer(text)]
+
+
 def sentences(text: str) -> list[str]:
     """The sentences of a plain text, without the blanks around them."""
-    return [found for match in _SENTENCES.finditer(text) if (found := match.group().strip())]
+    return [found for start, end in sentence_spans(text) if (found := text[start:end].strip())]
