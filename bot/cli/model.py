@@ -19,7 +19,18 @@ from engine.guard import Guard
 from engine.types import GeneratorError, Request
 
 OTHER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.h5", "*.msgpack", "*.ckpt", "*.ot")  # the same weights once more
-NEVER = ("*.gguf", "*.onnx*", "*.tflite", "*.mlmodel", "onnx/*", "openvino/*", "original/*", "coreml/*", "*.zip")
+NEVER = (
+    "*.gguf",
+    "*.onnx*",
+    "*.tflite",
+    "*.mlmodel",
+    "onnx/*",
+    "openvino/*",
+    "original/*",
+    "consolidated*",
+    "coreml/*",
+    "*.zip",
+)
 QUESTION = {Language.ZH: "最近总是睡不好，有点累。", Language.EN: "I have not been sleeping well and I am tired."}
 SHORT_ANSWER = 64  # tokens that are timed
 USUAL_ANSWER = 160  # tokens of an answer in service
@@ -58,7 +69,7 @@ def pull_model(model: str, out: Path | None) -> None:
         raise
     except Exception as error:  # the hub's client raises its own, its HTTP library's, and the system's errors
         raise ConfigError(f"model pull {model}: {_reason(error, model)}") from None
-    name = str(out) if out else model
+    name = folder if out else model
     typer.echo(f"It is complete, in {folder}")
     typer.echo(f"Try it:  psyllm model check {name}")
     typer.echo(f"Use it:  PSYLLM_GENERATOR=transformers PSYLLM_TRANSFORMERS__MODEL={name} psyllm run")
