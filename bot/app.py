@@ -12,6 +12,7 @@ from adapters import Adapter
 from adapters.console import ConsoleAdapter
 from adapters.web import WebAdapter
 from bot.answers import Answers
+from bot.auditor import Auditor
 from bot.clock import Clock, system_clock
 from bot.commands import Commands
 from bot.consent import Consents
@@ -73,6 +74,7 @@ class App:
     turns: Turns
     delivery: Delivery
     escalation: Escalation
+    auditor: Auditor
     due: Due
     responder: Responder
     opinions: Opinions | None
@@ -92,6 +94,7 @@ class App:
             await self.responder.start()
             tasks.append(asyncio.create_task(self.turns.run(), name="turns"))
             tasks.append(asyncio.create_task(self.escalation.run(), name="escalation"))
+            tasks.append(asyncio.create_task(self.auditor.run(), name="auditor"))
             tasks.append(asyncio.create_task(self.due.run(), name="desk-due"))
             if self.opinions:
                 tasks.append(asyncio.create_task(self.opinions.run(), name="opinions"))
@@ -216,6 +219,7 @@ def build(
         escalation=Escalation(
             store, handoffs, settings.handoff.lease_seconds, settings.handoff.overdue_seconds, work.poll_seconds
         ),
+        auditor=Auditor(store, handoffs, adapters, settings.operator),
         due=Due(desk, work.poll_seconds),
         responder=responder,
         opinions=_opinions(settings, roles, store, handoffs, second_opinion),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from config.channels import Channel
 from config.errors import ConfigError
 from config.roster import Roster
 from config.rotations import Rotation, Span
@@ -117,13 +118,18 @@ def _emptied(roster: Roster, rotation: Rotation, now: datetime) -> list[Span]:
 
 
 def _unreachable(roster: Roster, now: datetime) -> list[str]:
-    """Counsellors who will be on call although alerts reach them only in an open console."""
+    """Counsellors who will be on call although pages reach them only in an open console."""
     rungs = [shifts(roster, rung, now, now + HORIZON) for rung in range(len(roster.ladder))]
     called = roster.resort.union(*(shift.who for rung in rungs for shift in rung))
-    deaf = [c.id for c in roster.counsellors if c.id in called and c.telegram is None]
+    deaf = [c.id for c in roster.counsellors if c.id in called and c.reachable == {Channel.CONSOLE}]
     if len(deaf) == len([c for c in roster.counsellors if c.id in called]):
-        return ["nobody on the ladder has a telegram id: alerts reach only an open console; add one to the roster"]
-    return [f"{id} has no telegram id: alerts reach them only in an open console; add one" for id in deaf]  # noqa: A001
+        return [
+            "nobody on the ladder has a channel but the console: pages reach only an open page; add telegram or email"
+        ]
+    return [
+        f"{id} has no channel but the console: pages reach them only in an open page; add telegram or email"
+        for id in deaf  # noqa: A001
+    ]
 
 
 def _idle(roster: Roster) -> list[str]:

@@ -40,7 +40,7 @@ def show_ladder(at: datetime | None = None) -> None:
     for number in range(len(roster.ladder)):
         called, wait = roster.step(number, moment)
         names = "\n".join(c.name for c in called)
-        how = "\n".join("Telegram, console" if c.telegram else "console" for c in called)
+        how = "\n".join(", ".join(c.order(roster.ladder[number].channels)) for c in called)
         skipped = roster.staffed(number, moment) != number
         table.add_row(str(number + 1), names, how, "nobody: next at once" if skipped else f"{wait:g} s")
     Console().print(table)

@@ -15,6 +15,9 @@ from config import Step
 PATIENCE = timedelta(seconds=10)
 """A page that may not leave for longer than this does not count as on its way."""
 
+OVERDUE = timedelta(seconds=60)
+"""Nor does one that nobody has tried for this long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
@@ -100,7 +103,8 @@ async def under_way(tx: Transaction, handoff_id: int, since: datetime) -> frozen
 
     One that failed, that waits to be tried a third time, or that only an open console could show has not arrived.
     """
-    soon = or_(outbox.c.due_at <= tx.now + PATIENCE, outbox.c.state == "sending")
+    due = outbox.c.due_at.between(tx.now - OVERDUE, tx.now + PATIENCE)
+    soon = or_(due, outbox.c.state == "sending")
     good = (
         outbox.c.state.in_(("waiting", "sending")) & (outbox.c.attempts < 2) & soon & (outbox.c.platform != "console")
     )

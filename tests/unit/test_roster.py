@@ -269,7 +269,7 @@ def test_who_cannot_be_reached_or_is_never_called_is_named() -> None:
         last_resort=["ann"],
     )
     found = warnings(held, NOW)
-    assert any(line.startswith("bob has no telegram id") for line in found)
+    assert any(line.startswith("bob has no channel but the console") for line in found)
     assert any(line.startswith("cyn stands on no step") for line in found)
 
 
