@@ -19,7 +19,7 @@ SAFETY_OTHER = "safety_other"  # the topic for whoever fears for somebody else
 
 _STORY = {Language.ZH: 90, Language.EN: 60}  # characters or words
 _REMEMBERED = 6  # earlier messages of the user that count for the topic
-_CLEAR = 4.4  # a score from which a message is about a case
+_CLEAR = 4.9  # a score from which a message is about a case
 _BESIDE = 6.5  # from which it is about a second one, too
 _FADE = 0.75  # what is left of their weight with each message that clearly names a topic again
 _NAMED = 5.0  # a score from which a message clearly names a topic
@@ -47,8 +47,10 @@ class Chooser:
         earlier = [topics for topics, _ in surveys]
         before = _named_topics(_gathered(earlier))
         told = [(topic, one) for topic, one in shelf.situations(text) if topic in before or not one.follows]
-        if self._is_story:
-            told = [(topic, one) for topic, one in told if topic == next(iter(self._here), "") and not self.cases]
+        if self.cases:
+            told = [(topic, one) for topic, one in told if topic == self.cases[0].topic and not self._is_story]
+        elif self._is_story:
+            told = [(topic, one) for topic, one in told if topic == next(iter(self._here), "")]
         self._told = [one for _, one in told]
         self._told_topics = {topic for topic, _ in told}
         self._scores = _gathered([*earlier, self._here])
@@ -91,6 +93,10 @@ class Chooser:
     def of_case(self, strategy: str, number: int = 0) -> Passage | None:
         """A passage for the surest case that the message names, or for the next."""
         return self._first((strategy,), (case.passages for case in self.cases[number : number + 1]))
+
+    def for_anybody(self, strategy: str) -> Passage | None:
+        """A passage that is wrong for nobody."""
+        return self._first((strategy,), [self._general(GENERAL)])
 
     def steps(self, number: int, most: int) -> list[Passage]:
         """What somebody in a case can do, at most so much, in the order in which it was written."""

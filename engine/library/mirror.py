@@ -213,6 +213,11 @@ _EN_BREAKS_OFF = re.compile(
     r"|\b(so|and|but|because) (when|if|while|since|after|before|as|once)\b[^,]*$|\beither\b(?!.*\bor\b)",
     re.I,
 )
+_EN_REPORTED = re.compile(  # what follows it may be somebody else's words
+    r"\b(he|she|they|who|everyone|people|my \w+) (always |just |even |also |keeps? |still )?"
+    r"(says?|said|saying|tells?|told|telling|thinks?|claims?|swears?|insists?)\b",
+    re.I,
+)
 _EN_CUT = re.compile(
     r",\s+|;\s+|\s+(?=but\b|because\b|although\b|even though\b|so\s+i\b|and\s+(?:i|he|she|they|we|it)\b)", re.I
 )
@@ -227,6 +232,8 @@ def _sentences_en(text: str) -> list[str]:
 def _english_spans(sentence: str, address: re.Pattern[str]) -> Iterator[str]:
     cuts = [0, *(found.end() for found in _EN_CUT.finditer(sentence)), len(sentence)][: _MAX_CLAUSES + 1]
     for first in range(len(cuts) - 1):
+        if _EN_REPORTED.search(sentence[: cuts[first]]):
+            return
         for last in range(first + 1, min(first + 3, len(cuts) - 1) + 1):
             span = re.sub(r"\s+", " ", _strip(sentence[cuts[first] : cuts[last]].strip(" .!;,"), address))
             if _EN_SHORTEST <= span.count(" ") + 1 <= _EN_LONGEST and _is_whole(span):

@@ -151,13 +151,15 @@ class Policy:
 
     def _open(self) -> None:
         echoed = self._echo()
-        if not self._draft.add(self._chooser.of_case("reflection")):
-            self._comfort(echoed or self._text)
-        if not self._draft.parts:
-            self._draft.add(self._chooser.pick("reflection"))
+        understood = self._draft.add(self._chooser.of_case("reflection") or self._chooser.told("reflection"))
+        if not understood:
+            understood = self._draft.add(self._chooser.pick("validation", only_fitting=not self._chooser.is_sure))
+        if not understood and not echoed:
+            self._draft.add(self._sympathy() or self._chooser.for_anybody("reflection"))
 
     def _view(self) -> Passage | None:
-        return self._chooser.pick("information", only_fitting=not self._chooser.is_named)
+        found = self._chooser.pick("information", only_fitting=not self._chooser.is_named)
+        return found or self._chooser.for_anybody("information")
 
     def _advise(self) -> None:
         """Suggestions for the case and for a second one beside it; else for the topic."""
@@ -167,6 +169,8 @@ class Policy:
             for _ in range(_STEPS - 1):
                 if step := self._chooser.pick("suggestion", unlike=steps):
                     steps.append(step)
+            if not steps and (step := self._chooser.for_anybody("suggestion")):
+                steps.append(step)
         if len(steps) > 1:
             self._draft.add(
                 self._chooser.least_used(self._shelf.talk("lead_in")), strategy="suggestion", breaks=PARAGRAPH
@@ -187,6 +191,9 @@ class Policy:
         """The moves of this turn, in order."""
         asks, turn = self._reading.asks, self._memory.turn
         known = self._chooser.main_topic != GENERAL or turn > 1
+        if turn == 0 and self._chooser.cases:
+            advises = asks & {"advice", "decision", "counselling"}
+            return ("hear", "view", "suggestion", "question") if advises else ("hear", "view", "question")
         if asks & {"advice", "decision", "counselling"} and known:
             return "hear", "suggestion", "question"
         if asks & {"why", "normal", "diagnosis", "fault"}:
@@ -206,6 +213,8 @@ class Policy:
             self._let_choose()
         elif move == "information":
             self._explain()
+        elif move == "view":
+            self._draft.add(self._chooser.of_case("information"))
         else:
             self._draft.add(self._chooser.pick(move))
 
@@ -216,7 +225,11 @@ class Policy:
         if self._answer_ask(_DOCTORS):
             return
         told = self._chooser.told("reflection") or self._chooser.told("validation", "affirmation", "information")
-        if self._draft.add(told):
+        if not told and (understood := self._chooser.of_case("reflection")):
+            self._echo()
+            self._draft.add(understood)
+            self._answer_ask(_ABOUT_ONESELF)
+        elif self._draft.add(told):
             if self._is_long:
                 self._draft.add(self._chooser.told("validation"))
         elif not self._answer_ask(_ABOUT_ONESELF):
