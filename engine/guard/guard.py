@@ -48,7 +48,7 @@ class Guard:
         shape = {
             "contact": unknown_contacts(read, self._lines.knows),
             "language": is_wrong_language(read, request),
-            "script": detect(text) == (Language.ZH, Script.HANT) and request.script == Script.HANS,
+            "script": request.script == Script.HANS and detect(text) == (Language.ZH, Script.HANT),
             "repetition": is_repetitive(read, request),
             "leak": _is_leak(read),
             "missed_danger": (final or len(sentences(read)) >= SENTENCES_BEFORE_DANGER)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from opencc import OpenCC
 
 _APOSTROPHES = str.maketrans("’‘ʼ`´", "'''''")
+_HAN = re.compile(r"[\u3400-\u9fff]")
 _SENTENCES = re.compile(r"[^。！？!?…\n;；]+?(?:\.(?=\s|$)|[。！？!?…\n;；]|$)")
 
 
@@ -19,7 +20,7 @@ def plain(text: str) -> str:
     """NFKC, simplified characters, lower case, straight apostrophes, single spaces, nothing invisible."""
     text = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).casefold()
     text = "".join(char for char in text if unicodedata.category(char) != "Cf")
-    if detect(text) == (Language.ZH, Script.HANT):
+    if _HAN.search(text) and detect(text) == (Language.ZH, Script.HANT):
         text = _to_simplified().convert(text)
     return re.sub(r"[^\S\n]+", " ", text)
 
