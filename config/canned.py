@@ -1,4 +1,4 @@
-"""Canned replies for counsellors, by topic: `config/canned/<language>.toml`. A counsellor reads them before they leave."""
+"""Canned replies for counsellors, by topic, in `config/canned/<language>.toml`. They read one before it leaves."""
 
 import string
 import tomllib

@@ -20,6 +20,7 @@ app = typer.Typer(
 db = typer.Typer(help="The database: migrations and keys.", no_args_is_help=True)
 person = typer.Typer(help="What is kept about somebody.", no_args_is_help=True)
 oncall = typer.Typer(help="The roster: who is called.", no_args_is_help=True)
+outcomes = typer.Typer(help="What counsellors said of the screen and of drafts.", no_args_is_help=True)
 train = typer.Typer(help="Train models on texts with labels.", no_args_is_help=True)
 evaluate = typer.Typer(help="How well the bot does, on texts with labels.", no_args_is_help=True)
 model = typer.Typer(help="Language models in this process.", no_args_is_help=True)
@@ -28,6 +29,7 @@ app.add_typer(db, name="db")
 app.add_typer(person, name="person")
 app.add_typer(oncall, name="oncall")
 app.add_typer(train, name="train")
+app.add_typer(outcomes, name="outcomes")
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(model, name="model")
 app.add_typer(data, name="data")
@@ -230,12 +232,43 @@ def oncall_import(
     import_leave(file, counsellor)
 
 
+@oncall.command("page-test")
+def oncall_page_test(counsellor: Annotated[str, typer.Argument(help="The counsellor's id in the roster.")]) -> None:
+    """Send a test page by every channel of a counsellor, and say what became of each."""
+    from bot.cli.channels import page_test
+
+    raise typer.Exit(page_test(counsellor))
+
+
 @oncall.command("invite")
 def oncall_invite(counsellor: Annotated[str, typer.Argument(help="The counsellor's id in the roster.")]) -> None:
     """Print a one-time link with which a counsellor sets a password for the console."""
     from bot.cli.roster import invite
 
     invite(counsellor)
+
+
+@outcomes.command("export")
+def outcomes_export(
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Closed from this day on, in UTC, such as 2026-05-01.")
+    ] = None,
+) -> None:
+    """Print closed handoffs as training rows, JSON lines: what the screen judged, and whether it was right.
+
+    A row has its text only if the person agreed to that (/share).
+    """
+    from bot.cli.outcomes import export_outcomes
+
+    export_outcomes(since)
+
+
+@outcomes.command("drafts")
+def outcomes_drafts() -> None:
+    """Print how often drafts were sent, edited or thrown away, by what wrote them."""
+    from bot.cli.outcomes import show_drafts
+
+    show_drafts()
 
 
 @evaluate.command("screening")
