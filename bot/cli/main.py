@@ -24,6 +24,7 @@ outcomes = typer.Typer(help="What counsellors said of the screen and of drafts."
 train = typer.Typer(help="Train models on texts with labels.", no_args_is_help=True)
 evaluate = typer.Typer(help="How well the bot does, on texts with labels.", no_args_is_help=True)
 model = typer.Typer(help="Language models in this process.", no_args_is_help=True)
+study = typer.Typer(help="Answers of several systems, rated blind by people.", no_args_is_help=True)
 data = typer.Typer(help="Texts to train language models on.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.add_typer(person, name="person")
@@ -33,6 +34,7 @@ app.add_typer(outcomes, name="outcomes")
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(model, name="model")
 app.add_typer(data, name="data")
+app.add_typer(study, name="study")
 
 File = Annotated[str, typer.Argument(help="A file of JSON lines; - for standard input.")]
 
@@ -357,6 +359,52 @@ def data_prepare(
     from bot.cli.data import prepare_data
 
     prepare_data(files, out, held_out or [], lang or [], valid, test)
+
+
+@study.command("make")
+def study_make(
+    questions: Annotated[Path, typer.Argument(help="JSON lines: id, lang, text.")],
+    answers: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=FILE",
+            help="A system and its answers: JSON lines of id and text, as `psyllm reply` prints them.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The study to write, as CSV.")],
+    training: Annotated[int, typer.Option(min=0, help="So many questions come first, to learn the scale.")] = 2,
+) -> None:
+    """Put questions and the answers of several systems together into one file."""
+    from bot.cli.study import make_study
+
+    make_study(questions, answers, out, training)
+
+
+@study.command("simulate")
+def study_simulate(
+    path: Annotated[Path, typer.Argument(help="The study.")],
+    out: Annotated[Path, typer.Option(help="The ratings to write: .csv or .jsonl.")],
+    raters: Annotated[int, typer.Option(min=1)] = 4,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same ratings.")] = 7,
+) -> None:
+    """Make ratings out of chance, to try the whole path before people take part."""
+    from bot.cli.study import simulate_study
+
+    simulate_study(path, raters, out, seed)
+
+
+@study.command("report")
+def study_report(
+    path: Annotated[Path, typer.Argument(help="The study.")],
+    ratings: Annotated[list[Path], typer.Argument(help="Ratings: .csv or .jsonl.")],
+    out: Annotated[Path, typer.Option(help="The folder for report.md, report.html and the picture.")],
+    title: Annotated[str, typer.Option()] = "Answers, rated blind",
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Means with intervals, agreement of the raters, differences between systems, and what they do not show."""
+    from bot.cli.study import report_study
+
+    report_study(path, ratings, out, title, as_json)
 
 
 @train.command("screener")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from html import escape
+from typing import Any
 
 from markdown_it import MarkdownIt
 
@@ -60,6 +61,31 @@ def page(result: Result, title: str, note: str = "") -> str:
         "td, th { padding: .3rem .7rem; border-bottom: 1px solid #8885; text-align: left; }"
         f"</style></head><body>{start}{picture}{rest.partition('</p>')[2]}</body></html>\n"
     )
+
+
+def figures(result: Result) -> dict[str, Any]:
+    """The figures for programs, as JSON values."""
+    return {
+        "ratings": result.ratings,
+        "questions": result.questions,
+        "raters": result.raters,
+        "axes": {
+            axis.axis: {
+                "means": {system: found.as_dict() for system, found in axis.means.items()},
+                "ordinal_alpha": axis.alpha,
+                "icc_a1": axis.icc and axis.icc.single,
+                "icc_ak": axis.icc and axis.icc.average,
+                "friedman_p": axis.friedman and axis.friedman.p,
+                "pairs": [
+                    {"pair": names, "difference": difference, "p_holm": corrected, "won_equal_lost": axis.wins[names]}
+                    for names, (difference, _, corrected) in axis.differences.items()
+                ],
+            }
+            for axis in result.axes
+        },
+        "cronbach_alpha_of_axes": result.consistency,
+        "harmful": result.harmful,
+    }
 
 
 def _means(result: Result) -> Iterator[str]:
