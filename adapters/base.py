@@ -166,7 +166,8 @@ class Page:
 class Reply:
     """One platform message to be sent. `text` already fits the platform's limit (see `adapters.render.split`).
 
-    With `copy` that message is shown as it is (a photo, a voice message), and there is no text.
+    With `copy` that message is shown as it is (a photo, a voice message), and there is no text. `image` is a PNG above
+    the text, only where `Capabilities.images` says so.
     """
 
     text: str
@@ -175,6 +176,7 @@ class Reply:
     message_id: int = 0  # the store's id, so that a page can tell a repeat
     copy: Copy | None = None
     thumbs: Thumbs | None = None  # where the platform has them
+    image: bytes | None = None
     page: Page | None = None  # for platforms that programs listen to
 
 
@@ -203,6 +205,7 @@ class Capabilities:
     typing: bool = False
     buttons: bool = False
     copies: bool = False  # `Reply.copy` is understood
+    images: bool = False  # `Reply.image` is shown
     thumbs: bool = False  # `Reply.thumbs` is shown; elsewhere people can say in words whether an answer helped
     window_hours: float | None = None  # how long after the user's last message the bot may write; None: always
     window_messages: int | None = None  # how many messages it may write in that window

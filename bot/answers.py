@@ -11,6 +11,8 @@ from adapters import Adapter, Address, Copy, Kind, Thumbs
 from bot.commands import Commands, Handler
 from bot.desk.drafting import Drafting
 from bot.desk_chat import DeskChat
+from bot.followups.offers import Offers
+from bot.followups.words import Words
 from bot.handoff import Desks, content, label
 from bot.memory import Memories, Recalled
 from bot.speak import Buttons, Speaker
@@ -25,7 +27,7 @@ from engine import Answer, Level, Request, Turn
 from engine.language import other_language
 from engine.responder import OnText, Responder
 from engine.types import BUSY
-from engine.understanding import agrees, command_in, finds_helpful
+from engine.understanding import agrees, command_in, finds_helpful, follow_up_in
 
 READABLE = 20_000
 """Characters of one turn that are answered; a longer text is kept and screened, and the user is asked for less."""
@@ -50,6 +52,8 @@ class Answers:
         desk_chat: DeskChat,
         drafting: Drafting,
         adapters: Mapping[str, Adapter],
+        words: Words,
+        offers: Offers,
         gather: bool,
     ) -> None:
         self._store = store
@@ -62,6 +66,8 @@ class Answers:
         self._desk_chat = desk_chat
         self._drafting = drafting
         self._adapters = adapters
+        self._words = words
+        self._offers = offers
         self._gather = gather
 
     async def __call__(self, work: Work) -> Outcome:
@@ -78,12 +84,12 @@ class Answers:
         if first.kind is not Kind.TEXT and not first.text.strip():
             key = f"media.{first.kind.value}"
             return self._fixed(work, [first], key if self._has(key) else "media.other")
-        if command := self._command_meant(work, first):
+        if command := await self._command_meant(work, first):
             return Outcome([first.id], apply=self._commands.handler(replace(first, kind=Kind.COMMAND, text=command)))
         taken = list(takewhile(_is_talk, work.pending)) if self._gather else []
         return await self._talk(work, taken or [first])
 
-    def _command_meant(self, work: Work, first: Stored) -> str:
+    async def _command_meant(self, work: Work, first: Stored) -> str:
         """The command that plain words stand for: by themselves, or as an answer to what was just said."""
         person = work.person
         if person.holder != conversations.BOT or first.kind is not Kind.TEXT:
@@ -94,7 +100,7 @@ class Answers:
             in_words = said[0].thumbs and not self._speaker.of(person.address).thumbs
             if in_words and (helpful := finds_helpful(first.text)) is not None:
                 return Thumbs(said[0].id).action(helpful)
-        return command_in(first.text)
+        return command_in(first.text) or await self._words.meant(person, first.text)
 
     async def _talk(self, work: Work, taken: list[Stored]) -> Outcome:
         text = "\n".join(m.text for m in taken).strip()
@@ -105,7 +111,8 @@ class Answers:
         if work.person.holder == conversations.WAITING:
             async with self._store.reading() as tx:
                 handoff = await handoffs.open_of(tx, work.person.id)
-            if handoff and handoff.rank > 0:
+                unsure = handoff is not None and await self._handoffs.is_unsure(tx, handoff)
+            if handoff and handoff.rank > 0 and not unsure:
                 return self._stay(work, taken, handoff.level)
         if len(text) > READABLE:
             return self._fixed(work, taken, "input.too_long", limit=READABLE)
@@ -130,6 +137,7 @@ class Answers:
             script=person.script if language is Language.ZH else Script.LATIN,
             history=_history(work, taken),
             level=person.level,
+            unsure=person.level.needs_human,  # the bot answers somebody in danger only while that is a guess
             conversation=str(person.id),
             memory=recalled.facts,
             note=self._store.cipher.open(person.note) if person.note else "",
@@ -147,6 +155,9 @@ class Answers:
             text = f"{written}\n\n{question.text}"
             rows = self._answer_rows(person, text, answer, buttons=question.buttons, thumbs=False)
             return Outcome(handled, rows, apply=question.note, fence=person.fence)
+        if offer := await self._offers.under(person, taken, earlier):
+            rows = self._answer_rows(person, f"{written}\n\n{offer.text}", answer, buttons=offer.buttons, thumbs=False)
+            return Outcome(handled, rows, apply=offer.note, fence=person.fence)
         return Outcome(handled, self._answer_rows(person, written, answer, buttons=(), thumbs=True))
 
     def _held(self, asked: Stored, answer: Answer, written: str) -> Handler:
@@ -296,7 +307,11 @@ async def _keep_typing(adapter: Adapter, address: Address) -> None:
 
 def _is_talk(message: Stored) -> bool:
     """Whether a message may be answered together with others."""
-    return message.kind is Kind.TEXT and bool(message.text.strip()) and not command_in(message.text)
+    return (
+        message.kind is Kind.TEXT
+        and bool(message.text.strip())
+        and not (command_in(message.text) or follow_up_in(message.text))
+    )
 
 
 def _earlier(work: Work, first: Stored) -> Sequence[Stored]:

@@ -24,6 +24,7 @@ from bot.desk.floor import Floor
 from bot.desk_chat import DeskChat
 from bot.escalation import Escalation
 from bot.feedback import Feedback
+from bot.followups import FollowUpParts, make_follow_ups
 from bot.handoff import Desks, Handoffs
 from bot.intake import Intake
 from bot.memory import Memories
@@ -78,6 +79,7 @@ class App:
     due: Due
     responder: Responder
     opinions: Opinions | None
+    followups: FollowUpParts
 
     @contextlib.asynccontextmanager
     async def running(self, without: Sequence[Adapter] = ()) -> AsyncIterator[None]:
@@ -96,6 +98,8 @@ class App:
             tasks.append(asyncio.create_task(self.escalation.run(), name="escalation"))
             tasks.append(asyncio.create_task(self.auditor.run(), name="auditor"))
             tasks.append(asyncio.create_task(self.due.run(), name="desk-due"))
+            tasks.append(asyncio.create_task(self.followups.worker.run(), name="followups"))
+            tasks.append(asyncio.create_task(self.followups.clock.run(), name="clock"))
             if self.opinions:
                 tasks.append(asyncio.create_task(self.opinions.run(), name="opinions"))
         for adapter in [a for a in self.adapters.values() if a not in without]:
@@ -167,7 +171,10 @@ def build(
     responder = make_responder(settings, generator)
     desk = _desk(settings, store, desks, speaker, wording, responder)
     memories = Memories(store, speaker, wording)
+    capabilities = {a.platform: a.capabilities for a in known}
+    follow_ups = make_follow_ups(settings, store, wording, speaker, desks, handoffs, capabilities)
     more = {
+        **follow_ups.commands,
         "memory": memories.shown,
         "remember": memories.answered,
         "feedback": Feedback(speaker, wording).taken,
@@ -185,6 +192,8 @@ def build(
         DeskChat(store, desk, speaker, page_answers),
         desk.drafts,
         adapters,
+        follow_ups.words,
+        follow_ups.offers,
         gather=settings.turn.gather_seconds > 0,
     )
     work = settings.work
@@ -223,6 +232,7 @@ def build(
         due=Due(desk, work.poll_seconds),
         responder=responder,
         opinions=_opinions(settings, roles, store, handoffs, second_opinion),
+        followups=follow_ups,
     )
 
 

@@ -37,4 +37,5 @@ class StoreTranscript:
             key=(message.key or "").split(":", 2)[-1],
             name=counsellor.name if counsellor else "",
             thumbs=Thumbs(message.id, helpful) if message.thumbs else None,
+            image=message.image,
         )

@@ -45,7 +45,9 @@ from config.settings import TelegramSettings
 
 _log = logging.getLogger(__name__)
 
-COMMANDS = ("start", "help", "human", "crisis", "breathe", "privacy", "memory", "forget", "language")
+COMMANDS = (
+    "start", "help", "human", "crisis", "breathe", "checkins", "mood", "privacy", "memory", "forget", "language"
+)  # fmt: skip
 MAX_LENGTH = 4096
 _SEND_SECONDS = 15.0
 _HINT_SECONDS = 3.0  # typing and drafts: late ones are worth nothing
@@ -66,7 +68,7 @@ class TelegramAdapter(NoExtras):
 
     platform = "telegram"
     capabilities = Capabilities(
-        MAX_LENGTH, Unit.UTF16, streaming=True, typing=True, buttons=True, copies=True, thumbs=True
+        MAX_LENGTH, Unit.UTF16, streaming=True, typing=True, buttons=True, copies=True, images=True, thumbs=True
     )
 
     def __init__(
@@ -129,7 +131,11 @@ class TelegramAdapter(NoExtras):
             for task in self._background:
                 task.cancel()
             await asyncio.gather(*self._background, return_exceptions=True)
-            await asyncio.gather(self._request.shutdown(), self._poll_request.shutdown())
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Let sends under way end and close the connections; for an adapter that sent without being run."""
+        await asyncio.gather(self._request.shutdown(), self._poll_request.shutdown())
 
     def health(self) -> Health:
         if not self._health.ok:
@@ -265,6 +271,9 @@ class TelegramAdapter(NoExtras):
         if reply.copy:
             copied = await self._bot.copy_message(chat, _chat(reply.copy.address), int(reply.copy.reference))
             return copied.message_id
+        if reply.image:
+            photo = await self._bot.send_photo(chat, reply.image, caption=reply.text, reply_markup=_under(reply))
+            return photo.message_id
         sent = await self._bot.send_message(
             chat, reply.text, reply_markup=_under(reply), link_preview_options=_NO_PREVIEW
         )

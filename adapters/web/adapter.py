@@ -34,7 +34,7 @@ class WebAdapter(NoExtras):
     platform = PLATFORM
     account = ACCOUNT
     capabilities = Capabilities(
-        max_length=8000, unit=Unit.CHARACTERS, streaming=True, typing=True, buttons=True, thumbs=True
+        max_length=8000, unit=Unit.CHARACTERS, streaming=True, typing=True, buttons=True, images=True, thumbs=True
     )
 
     def __init__(

@@ -4,6 +4,7 @@ From the page: hello (what it already shows), say (a typed text), press (a butto
 To the page: lines, reset (what it shows was erased), ready, ack, error, typing, draft, alive.
 """
 
+import base64
 import json
 import re
 from collections.abc import Iterable
@@ -98,6 +99,8 @@ def _line(line: Shown) -> dict[str, Any]:
         shaped["thumbs"] = {"helpful": line.thumbs.helpful} | {
             name: line.thumbs.action(helpful) for name, helpful in (("up", True), ("down", False))
         }
+    if line.image:
+        shaped["image"] = f"data:image/png;base64,{base64.b64encode(line.image).decode()}"
     if line.key:
         shaped["client_id"] = line.key.rpartition(":")[2]
     return shaped

@@ -25,6 +25,7 @@ class Shown:
     key: str = ""
     name: str = ""
     thumbs: Thumbs | None = None
+    image: bytes | None = None  # PNG
 
 
 class Transcript(Protocol):

@@ -238,7 +238,7 @@ def _due_query() -> Select[Any]:
 _DUE = _due_query()
 _END = (
     update(occurrence)
-    .where(occurrence.c.id == bindparam("row_id"), occurrence.c.state.in_(_OPEN))
+    .where(occurrence.c.id == bindparam("row_id"), occurrence.c.ended_at.is_(None))
     .values(state=bindparam("new_state"), reason=bindparam("why"), ended_at=bindparam("at", type_=Instant()))
 )
 _HOLD = (
@@ -315,6 +315,19 @@ async def settled_day(tx: Transaction, enrolment_id: int) -> int:
         )
     )
     return -1 if last is None else int(last)
+
+
+async def last_sent(tx: Transaction, person_id: int, since: datetime) -> int | None:
+    """The last thing that a person was sent since a moment."""
+    query = (
+        select(occurrence.c.id)
+        .join(enrolment, enrolment.c.id == occurrence.c.enrolment_id)
+        .where(enrolment.c.person_id == person_id, occurrence.c.state == SENT, occurrence.c.ended_at >= since)
+        .order_by(occurrence.c.ended_at.desc())
+        .limit(1)
+    )
+    found: int | None = await tx.connection.scalar(query)
+    return found
 
 
 async def next_round(tx: Transaction, enrolment_id: int, day: int) -> int:

@@ -1,5 +1,6 @@
 """The transcript: every message in and out, with its assessment."""
 
+import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,6 +42,7 @@ class Stored:
     thumbs: bool = False  # the user may say whether it helped
     attachments: tuple[Attachment, ...] = ()
     buttons: tuple[tuple[tuple[str, str], ...], ...] = ()
+    image: bytes | None = None  # PNG
 
     @property
     def turn(self) -> Turn:
@@ -68,6 +70,7 @@ class New:
     thumbs: bool = False
     attachments: tuple[Attachment, ...] = ()
     buttons: tuple[tuple[tuple[str, str], ...], ...] = field(default=())
+    image: bytes | None = None
 
 
 # Statements of the hot path are built once: building one costs as much as running it.
@@ -105,6 +108,8 @@ def _seal(tx: Transaction, new: New) -> bytes:
         body["buttons"] = new.buttons
     if new.thumbs:
         body["thumbs"] = True
+    if new.image:
+        body["image"] = base64.b64encode(new.image).decode()
     return tx.cipher.seal_json(body)
 
 
@@ -128,6 +133,7 @@ def _read(tx: Transaction, row: Row[Any]) -> Stored:
         thumbs=body.get("thumbs", False),
         attachments=tuple(Attachment(Kind(k), *rest) for k, *rest in body.get("attachments", ())),
         buttons=tuple(tuple((label, action) for label, action in line) for line in body.get("buttons", ())),
+        image=base64.b64decode(body["image"]) if "image" in body else None,
     )
 
 

@@ -7,6 +7,7 @@ One row is one platform message. Rows of one address leave one at a time, by lan
 A row without `due_at` is held until the platform's window opens.
 """
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -77,6 +78,7 @@ class Outgoing:
     copy: Copy | None = None  # instead of a text
     page: Page | None = None  # of an alert; its id is the row's
     occurrence_id: int | None = None  # of the follow-up that this is
+    image: bytes | None = None  # PNG, where the platform shows them
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ async def add(tx: Transaction, outgoing: Sequence[Outgoing]) -> None:
                 version=o.version,
                 thumbs=o.thumbs,
                 buttons=tuple(tuple((b.label, b.action) for b in line) for line in o.buttons),
+                image=o.image,
             )
             for o in shown
         ],
@@ -132,6 +135,7 @@ async def add(tx: Transaction, outgoing: Sequence[Outgoing]) -> None:
                     "buttons": [[[b.label, b.action] for b in line] for line in o.buttons],
                     "copy": [str(o.copy.address), o.copy.reference] if o.copy else None,
                     "thumbs": o.thumbs,
+                    "image": base64.b64encode(o.image).decode() if o.image else None,
                     "page": [o.page.level, o.page.since.isoformat(), o.page.url] if o.page else None,
                 }
             ),
@@ -280,6 +284,7 @@ def _read(tx: Transaction, row: Row[Any]) -> Claimed:
             row.message_id or 0,
             _copy(body["copy"]),
             Thumbs(row.message_id) if body.get("thumbs") and row.message_id else None,
+            base64.b64decode(body["image"]) if body.get("image") else None,
             _page(row, body.get("page")),
         ),
         attempts=row.attempts + 1,

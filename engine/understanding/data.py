@@ -54,9 +54,14 @@ class Helping(_Data):
 
 
 class Spoken(_Data):
-    """Whole messages: by the command they stand for, a yes, a no, and what is said of an answer."""
+    """Whole messages: by the command they stand for, a yes, a no, and what is said of an answer.
+
+    `follow_ups` count only while the bot sends something on its own or an exercise is under way. A group in a phrase is
+    the command's argument.
+    """
 
     commands: Mapping[str, Phrases]
+    follow_ups: Mapping[str, Phrases]
     yes: Phrases
     no: Phrases
     helpful: Phrases

@@ -17,6 +17,7 @@ class _Phrasebook:
     """What is said in any of the languages."""
 
     commands: tuple[tuple[str, re.Pattern[str]], ...]
+    follow_ups: tuple[tuple[str, re.Pattern[str]], ...]
     yes: re.Pattern[str]
     no: re.Pattern[str]
     helpful: re.Pattern[str]
@@ -27,6 +28,14 @@ def command_in(text: str) -> str:
     """The command that a message means without the slash, such as `memory forget name`; empty if it means none."""
     said = _plain(text)
     return next((command for command, pattern in _phrasebook().commands if pattern.fullmatch(said)), "")
+
+
+def follow_up_in(text: str) -> str:
+    """The command about follow-ups and exercises that a message means, such as `checkins stop`; empty if none."""
+    said = _plain(text)
+    found = ((command, pattern.fullmatch(said)) for command, pattern in _phrasebook().follow_ups)
+    command, match = next(((command, match) for command, match in found if match), ("", None))
+    return " ".join([command, *(group for group in match.groups() if group)]) if match else ""
 
 
 def agrees(text: str) -> bool | None:
@@ -56,6 +65,7 @@ def _phrasebook() -> _Phrasebook:
 
     return _Phrasebook(
         tuple((command, all_of([phrases])) for each in spoken for command, phrases in each.commands.items()),
+        tuple((command, all_of([phrases])) for each in spoken for command, phrases in each.follow_ups.items()),
         all_of([each.yes for each in spoken]),
         all_of([each.no for each in spoken]),
         all_of([each.helpful for each in spoken]),

@@ -109,6 +109,7 @@ export class Log {
       bubble.append(...this.dialable(line.text, line.author !== "user"));
     }
     item.append(who, bubble);
+    if (line.image) bubble.prepend(picture(line.image, line.text));
     for (const row of line.buttons ?? []) item.append(this.buttons(row));
     const foot = element("div", "foot");
     foot.append(element("div", "meta"));
@@ -253,6 +254,13 @@ function dayName(date, language) {
 }
 
 const SVG = "http://www.w3.org/2000/svg";
+
+function picture(source, words) {
+  const image = element("img", "picture");
+  image.src = source;
+  image.alt = words;
+  return image;
+}
 
 function thumbIcon() {
   const icon = document.createElementNS(SVG, "svg");
