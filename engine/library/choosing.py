@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from config import Language
 from engine.library.cases import Found
-from engine.library.data import Case, Entry, Situation
+from engine.library.data import CHECK, Case, Entry, Situation
 from engine.library.draft import Draft
 from engine.library.library import GENERAL, Shelf
 from engine.library.memory import Memory
@@ -94,6 +94,12 @@ class Chooser:
         """A passage for the surest case that the message names, or for the next."""
         return self._first((strategy,), (case.passages for case in self.cases[number : number + 1]))
 
+    def closing_question(self) -> Passage | None:
+        """A question for the case, else for the topic when that is sure, else one that suits anybody."""
+        for_topic = [self._general(self.main_topic)] if self.is_sure else []
+        of_case = self.of_case("question") or self.told("question")
+        return of_case or self._first(("question",), for_topic) or self.for_anybody("question")
+
     def for_anybody(self, strategy: str) -> Passage | None:
         """A passage that is wrong for nobody."""
         return self._first((strategy,), [self._general(GENERAL)])
@@ -130,6 +136,11 @@ class Chooser:
         topic = SAFETY_OTHER if about_other else SAFETY
         found = (entry.passage for entry in self._shelf.topics[topic].entries)
         return next((passage for passage in found if passage.strategy == strategy and self._may_use(passage)), None)
+
+    def check(self) -> Passage | None:
+        """A question whether somebody is in danger; None once each of them was asked."""
+        found = (entry.passage for entry in self._shelf.topics[SAFETY].entries)
+        return next((one for one in found if one.strategy == CHECK and not self._memory.said(one)), None)
 
     def fresh(self, passages: Iterable[Passage]) -> Passage | None:
         """One that was not said yet."""

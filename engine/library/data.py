@@ -18,6 +18,7 @@ from engine.library.index import plain
 from engine.types import Level, Passage
 
 STRATEGIES = ("question", "reflection", "validation", "affirmation", "information", "suggestion", "choices")
+CHECK = "check"  # of the topic `safety` alone: asks whether somebody is in danger
 
 CASE_STRATEGIES = ("reflection", "information", "suggestion", "question")  # the parts of the answer to a case
 

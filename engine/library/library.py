@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -11,6 +11,7 @@ from config import Language
 from engine.language import to_simplified
 from engine.library.cases import Cases, Found
 from engine.library.data import (
+    Case,
     Entry,
     Exercise,
     Situation,
@@ -66,11 +67,11 @@ class Shelf:
         sharing = Counter(cue for topic in self.topics.values() for cue in {*topic.strong_cues, *topic.cues})
         self._cues = {name: _cue_weights(topic, sharing) for name, topic in self.topics.items()}
         self._phrases = Phrases({form for cues in self._cues.values() for form in cues}, language)
-        self._topic_index = Index([_topic_terms(topic) for topic in self.topics.values()])
+        self.cases = Cases(load_cases(language), language)
+        self._topic_index = Index([_topic_terms(topic, self.cases.all) for topic in self.topics.values()])
         self._situations = Situations(
             ((topic.name, one) for topic in self.topics.values() for one in topic.situations), language
         )
-        self.cases = Cases(load_cases(language), language)
         everyday = load_everyday(language)
         self._everyday = Situations((("", one) for one in everyday), language)
         self.told = (*(one for topic in self.topics.values() for one in topic.situations), *everyday)
@@ -240,7 +241,8 @@ def _cue_weights(topic: Topic, sharing: Mapping[str, int]) -> dict[str, float]:
     return weights
 
 
-def _topic_terms(topic: Topic) -> list[str]:
+def _topic_terms(topic: Topic, cases: Sequence[Case]) -> list[str]:
     """What topics are told apart by beside their cues: sentences as users write them, the situations of passages."""
     sentences = [*topic.examples, *(word for entry in topic.entries for word in entry.when)]
+    sentences += [text for case in cases if case.topic == topic.name for text in case.hits]
     return [term for sentence in sentences for term in terms(sentence, topic.language)]

@@ -5,7 +5,7 @@ middle of a thought, and anything that should not be repeated aloud are passed o
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,14 +160,18 @@ def _second_person_zh(span: str) -> str:
 
 _ZH_SHE = re.compile("她|女友|女朋友|老婆|妻子|女儿|妈|母亲|婆婆|闺蜜|姐|妹|奶奶|外婆|姥姥")
 _ZH_HE = re.compile(
-    "(?<![其吉])他(?![们人乡])|男友|男朋友|老公|丈夫|先生|儿子|爸|父|公公|哥|弟|爷爷|外公|姥爷|男生|男孩"
+    "(?<![其吉])他(?![们人乡])|男友|男朋友|老公|丈夫|先生|儿子|爸|父|公公|哥|弟|老头|孙子|男人|爷爷|外公|姥爷|男生|男孩"
 )
 _ZH_HE_SAID = re.compile("(?<![其吉])他(?![们人乡])")
 
 
-def of_her(text: str, told: str) -> str:
-    """A Chinese passage, which says 他 of whom it does not know, with 她 if `told` only speaks of a woman."""
-    return _ZH_HE_SAID.sub("她", text) if _ZH_SHE.search(told) and not _ZH_HE.search(told) else text
+def of_her(text: str, told: str, earlier: Sequence[str]) -> str:
+    """A Chinese passage, which says 他 of whom it does not know, with 她 if the user only speaks of a woman.
+
+    What is told now decides; what was told `earlier` only where it speaks of nobody.
+    """
+    speaks = next((each for each in (told, "".join(earlier)) if _ZH_SHE.search(each) or _ZH_HE.search(each)), "")
+    return text if _ZH_HE.search(speaks) or not speaks else _ZH_HE_SAID.sub("她", text)
 
 
 def either_gender(text: str) -> tuple[str, ...]:

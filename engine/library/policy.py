@@ -46,24 +46,27 @@ class Policy:
         self._guide = Guide(self._shelf, self._memory)
         self._reading: Reading = self._shelf.reader.read(self._text, follows=self._memory.turn > 0)
         self._draft = Draft()
-        self._chooser = Chooser(self._shelf, self._memory, self._text, request.level, self._draft)
+        self._level = Level.ELEVATED if request.unsure else request.level
+        self._chooser = Chooser(self._shelf, self._memory, self._text, self._level, self._draft)
 
     def answer(self) -> Draft:
         """The finished answer, in the reader's script."""
-        if self._request.level.needs_human:
+        if self._request.level.needs_human and not self._request.unsure:
             self._stay()
         elif not self._exercise():
             if self._reading.intent == TALK or self._answers_a_question:
                 self._talk()
             else:
                 self._small_answer(self._reading.intent)
+        if self._request.unsure:
+            self._ask_safety()
         self._draft.parts = [replace(part, text=self._written(part.text)) for part in self._draft.parts]
         return self._draft
 
     def _written(self, text: str) -> str:
         """A text as this reader should see it."""
         if self._request.language is Language.ZH:
-            text = of_her(text, "".join([*self._memory.user_texts, self._text]))
+            text = of_her(text, self._text, self._memory.user_texts)
         return to_script(text, self._request.script)
 
     @property
@@ -85,6 +88,13 @@ class Policy:
         if not self._draft.parts:
             safety = self._shelf.topics[SAFETY_OTHER if about_other else SAFETY]
             self._draft.add(self._chooser.least_used([entry.passage for entry in safety.entries]))
+
+    def _ask_safety(self) -> None:
+        """In place of the last question the one that matters more: somebody may be in danger, or may not."""
+        check = self._chooser.check()
+        if check and len(self._draft.parts) > 1 and self._draft.parts[-1].strategy == "question":
+            self._draft.parts.pop()
+        self._draft.add(check, breaks=PARAGRAPH)
 
     def _exercise(self) -> bool:
         """Start, go on with or end an exercise. False when the message is about something else."""
@@ -146,7 +156,7 @@ class Policy:
         self._break_at(seen)
         self._advise()
         seen = len(self._draft.parts)
-        self._draft.add(self._chooser.pick("question"))
+        self._draft.add(self._chooser.closing_question())
         self._break_at(seen)
 
     def _open(self) -> None:
@@ -198,7 +208,7 @@ class Policy:
             return "hear", "suggestion", "question"
         if asks & {"why", "normal", "diagnosis", "fault"}:
             return "hear", "information", "question"
-        if self._request.level is Level.ELEVATED and turn % 6 == _OFFER:
+        if self._level is Level.ELEVATED and turn % 6 == _OFFER:
             return "hear", "offer"
         return ("hear", "choices") if turn % 5 == _CHOICE else ("hear", "question")
 
@@ -315,7 +325,7 @@ class Policy:
 
     def _sympathy(self) -> Passage | None:
         """A word for somebody in distress who has written more than a line."""
-        worn = self._request.level is Level.ELEVATED and self._reading.size >= _ECHOED[self._request.language]
+        worn = self._level is Level.ELEVATED and self._reading.size >= _ECHOED[self._request.language]
         if not worn or self._memory.turn % _WARMTH != 0:
             return None
         return self._chooser.fresh(self._shelf.talk("elevated"))
