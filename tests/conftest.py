@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -18,6 +19,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from bot.store import Cipher, Store
 from bot.store.cipher import new_key
 from bot.store.migrate import upgrade
+
+hypothesis.settings.register_profile("psyllm", deadline=None)  # a busy machine is no fault of the program
+hypothesis.settings.load_profile("psyllm")
 
 _connect = socket.socket.connect
 _connect_ex = socket.socket.connect_ex

@@ -9,7 +9,9 @@ import httpx
 from rich.console import Console
 
 from bot.app import open_store
+from bot.cli.channels import check_channels
 from bot.cli.roster import roster_warnings
+from bot.page_channels import page_adapters
 from bot.store.migrate import HEAD, version
 from config import (
     ConfigError,
@@ -58,6 +60,8 @@ async def findings(settings: Settings) -> AsyncIterator[Finding]:
     for finding in _lines():
         yield finding
     for finding in _roster(settings):
+        yield finding
+    async for finding in _channels(settings):
         yield finding
     for finding in _texts():
         yield finding
@@ -108,6 +112,21 @@ def _roster(settings: Settings) -> list[Finding]:
     if settings.handoff.roster is None:
         warnings.append(Finding("warning", "roster", "none is set, so only the operator is called; set handoff.roster"))
     return warnings or [Finding("ok", "roster", f"{len(roster.counsellors)} counsellors")]
+
+
+async def _channels(settings: Settings) -> AsyncIterator[Finding]:
+    """Each way that pages take, and whether anybody would hear of a dead process."""
+    try:
+        roster = load_roster(settings.handoff.roster)
+        page_adapters(settings, roster)
+    except ConfigError as error:
+        yield Finding("fault", "channels", str(error))
+        return
+    async for tried in check_channels(settings, roster):
+        yield Finding("fault" if tried.problem else "ok", tried.about, tried.problem or "pages can take this way")
+    if settings.operator.heartbeat_url is None:
+        advice = "nobody hears of it if this program stops; set operator.heartbeat_url to a monitoring service's address"
+        yield Finding("warning", "heartbeat", advice)
 
 
 def _texts() -> list[Finding]:
