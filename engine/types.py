@@ -151,6 +151,7 @@ class Request:
     conversation: str = ""  # an opaque id, so that a generator can keep a cache or vary its choices
     memory: tuple[str, ...] = ()  # facts that the user agreed to have remembered
     note: str = ""  # a counsellor's hand-back note
+    unsure: bool = False  # the level is a guess (see Assessment.unsure): answer what was said, and ask
 
 
 @dataclass(frozen=True, slots=True)
