@@ -400,3 +400,115 @@ def test_any_text_and_history_gets_an_answer(
     piece = reply(text, tongue[0], tuple(history), level, script=tongue[1])
     assert piece.text.strip()
     assert piece.passages
+
+
+STORIES = {
+    Language.ZH: [
+        (
+            "男朋友越来越冷淡，我该怎么办？我们在一起两年了，最近他总是很晚才回我消息，问他就说没事。上周吵了一架，"
+            "他三天没有联系我。我每天翻手机，工作也没心思，朋友都劝我分手，可是我舍不得。",
+            "romance",
+        ),
+        (
+            "孩子上初二，突然不肯上学了。这两个星期一到早上就说肚子疼，去医院检查没有问题。我和他爸轮流劝，他就把门"
+            "锁起来，什么都不说。我急得晚上睡不着，不知道该怎么跟他沟通。",
+            "parenting",
+        ),
+    ],
+    Language.EN: [
+        (
+            "My boss yells at me in front of everyone and I dread going in. I've worked there for three years and it "
+            "used to be fine. Since the new team came he blames me for everything and I lie awake every night. I have "
+            "rent to pay and a kid. What should I do?",
+            "work_stress",
+        ),
+        (
+            "My best friend suddenly stopped talking to me. We met at school and told each other everything. Two weeks "
+            "ago I said something about her new boyfriend and since then she doesn't answer. I see her posts with "
+            "other people and it hurts. I don't know whether to write again or let it go.",
+            "friendship",
+        ),
+    ],
+}
+TOLD = [(language, text, topic) for language, many in STORIES.items() for text, topic in many]
+
+
+@pytest.mark.parametrize(("language", "text", "topic"), TOLD)
+def test_a_long_story_gets_a_whole_answer(language: Language, text: str, topic: str) -> None:
+    """Understanding, a view, at least two steps and one question, each in a paragraph of its own."""
+    for conversation in "abc":
+        piece = reply(text, language, level=Level.ELEVATED, conversation=conversation)
+        assert piece.strategy == "reflection+information+suggestion+question", piece.text
+        steps = [name for name in piece.passages if ".suggestion." in name]
+        assert len(steps) >= 2
+        assert all(f"{number}. " in piece.text for number in range(1, len(steps) + 1))
+        assert len(piece.text.split("\n\n")) == 4
+        assert questions(piece.text.split("\n\n")[-1]) == 1
+        assert any(f".{topic}.case." in name for name in piece.passages)
+        assert any(".frame_" in name for name in piece.passages)
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_long_stories_one_after_another_repeat_nothing(language: Language) -> None:
+    texts = [text for text, _ in STORIES[language]] * 3
+    pieces = converse(texts, language)
+    used = [name for piece in pieces for name in piece.passages if ".frame_" not in name and ".lead_in." not in name]
+    assert len(used) == len(set(used))
+
+
+@pytest.mark.parametrize("text", ["女朋友三天没回我消息，她是不是不爱我了", "老婆出轨了，我想原谅可是过不去"])
+def test_a_woman_is_not_called_he(text: str) -> None:
+    for conversation in "abcdef":
+        assert "他" not in reply(text, Language.ZH, conversation=conversation).text.replace("其他", "")
+
+
+def test_whoever_speaks_of_a_man_is_answered_about_a_man() -> None:
+    assert "她" not in reply("老公出轨了，我想原谅可是过不去", Language.ZH).text
+
+
+def test_a_question_is_not_given_back_as_a_statement() -> None:
+    text = (
+        "老公出轨被我发现，要不要离婚。上个月无意中看到他手机里和女同事的聊天记录，我每天都睡不着，想到女儿又狠不下心。"
+    )
+    assert "要不要离婚" not in reply(text, Language.ZH).text
+
+
+def test_what_somebody_said_is_not_taken_for_what_is() -> None:
+    text = (
+        "I found my boyfriend on dating websites and he denied it. He says he loves me and I'm the only girl he wants "
+        "to be with, but I feel he is not telling me the truth. It has happened three times now."
+    )
+    assert "you're the only girl" not in reply(text, Language.EN).text
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("你别给我讲大道理", Language.ZH),
+        ("别劝我了", Language.ZH),
+        ("please don't lecture me", Language.EN),
+        ("no advice please", Language.EN),
+    ],
+)
+def test_whoever_wants_no_advice_gets_none(text: str, language: Language) -> None:
+    assert reply(text, language).strategy == "no_advice"
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("好，不早了，我去热饭吃了", Language.ZH),
+        ("那就下回再说", Language.ZH),
+        ("laters", Language.EN),
+        ("ok bye", Language.EN),
+    ],
+)
+def test_a_farewell_is_seen_and_nothing_more_is_asked(text: str, language: Language) -> None:
+    piece = reply(text, language)
+    assert piece.strategy == "goodbye"
+    assert questions(piece.text) == 0
+
+
+def test_pretended_joy_is_no_good_news() -> None:
+    piece = reply("闺蜜拿到了保研名额，我第一反应不是开心是难受，还要装作替她高兴", Language.ZH)
+    assert piece.strategy != "good_news"
