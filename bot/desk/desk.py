@@ -47,6 +47,11 @@ SEND_PATIENCE = 1.5
 
 CASE_MESSAGES = 200
 CLAIMS = Counter("psyllm_handoff_claims", "Claims of handoffs, by result", ["result"])
+TO_FIRST_WORD = Histogram(
+    "psyllm_handoff_seconds_to_first_word",
+    "From opening to the first words of a counsellor",
+    buckets=(1, 5, 15, 25, 60, 120, 300, 900, 3600),
+)
 TO_CLAIM = Histogram(
     "psyllm_handoff_seconds_to_claim", "From opening to claim", buckets=(1, 5, 15, 25, 60, 120, 300, 900, 3600)
 )
@@ -270,6 +275,8 @@ class Desk:
         await say_to(tx, self._speaker, person, text, counsellor=counsellor, handoff_id=handoff_id)
         if draft_id is not None:
             await self.drafts.used(tx, draft_id, person, counsellor, text)
+        if found.first_word_at is None:
+            TO_FIRST_WORD.observe((tx.now - found.created_at).total_seconds())
         await handoffs.change(
             tx,
             handoff_id,

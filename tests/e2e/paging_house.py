@@ -49,6 +49,7 @@ class House:
     user: MemoryAdapter
     desk: MemoryAdapter
     mail: MemoryAdapter
+    wechat: MemoryAdapter
 
     async def later(self, seconds: float) -> None:
         """Time passes, but not while a page is on its way: nothing takes that long here."""
@@ -114,7 +115,8 @@ async def open_house(
     path = folder / "on_call.toml"
     path.write_text(roster)
     clock = Clock()
-    user, desk, mail = MemoryAdapter(), MemoryAdapter("telegram"), MemoryAdapter("email")
+    user, wechat = MemoryAdapter(), MemoryAdapter("wechat")
+    desk, mail = MemoryAdapter("telegram"), MemoryAdapter("email")
     more: dict[str, Any] = {
         "telegram": {"token": "12:test"},
         "email": {"host": "localhost", "sender": "bot@example.org"},
@@ -124,7 +126,7 @@ async def open_house(
     }
     async with Store(url, Cipher.from_keys(new_key()), clock) as store:
         await upgrade(store)
-        app = make_app(store, folder, [user, desk, mail], EchoGenerator(), **(more | values))
+        app = make_app(store, folder, [user, desk, mail, wechat], EchoGenerator(), **(more | values))
         async with app.running():
             await app.responder.loaded()
-            yield House(app, clock, user, desk, mail)
+            yield House(app, clock, user, desk, mail, wechat)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from adapters import Blocked, Rejected, Retryable
+from adapters import Blocked, Rejected, Retryable, WindowClosed
 from bot.store import handoffs
 from tests.e2e.paging_house import LADDER, LIN, OPS, SAM, WORDS, House, open_house
-from tests.support import until
+from tests.support import says, until
 
 Open = Callable[..., Awaitable[House]]
 LIN_MAIL = LIN + 'email = "lin@example.org"\n'
@@ -293,6 +293,18 @@ async def test_the_only_counsellor_blocked_the_bot(start: Open) -> None:
     found = await house.handoff()
     assert found.next_step_at
     assert found.next_step_at - house.clock() <= timedelta(seconds=60)
+
+
+async def test_wechat_s_window_is_closed(start: Open) -> None:
+    house = await start(LIN + OPS + '[[ladder]]\nwho = ["lin"]\n')
+    house.wechat.faults["w"] = [WindowClosed("closed")]
+    await house.app.intake.receive([says("w", "urgent", platform="wechat")])
+    await house.operator_told("user_unreachable")
+    await until(house.app.store, lambda: chat_has(house, "900", WORDS.get("desk.reason.window_closed")))
+    assert house.wechat.of("w") == []
+    await house.app.intake.receive([says("w", "are you there", platform="wechat")])
+    await house.heard(house.wechat, "w", WORDS.get("handoff.arrived_late"))
+    assert WORDS.get("handoff.queued") in house.wechat.of("w")[0]  # the safety text, which was held, comes first
 
 
 async def user_knows(house: House) -> bool:
