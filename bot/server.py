@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
 from bot.app import App
-from bot.console import Accounts, mount_console
+from bot.console import Accounts, Parts, mount_console
 from bot.console.media import media_routes
 from config import load_crisis_lines
 
@@ -45,7 +45,8 @@ def make_server(app: App) -> FastAPI:
     if "web" in app.roles:
         accounts = Accounts(app.store, app.roster)
         server.include_router(media_routes(app.desk, accounts, app.adapters))
-        mount_console(server, app.desk, app.console, accounts, app.settings.web.public_url)
+        parts = Parts(app.desk, app.rota, app.page_answers, app.console, accounts)
+        mount_console(server, parts, app.settings.web.public_url)
     return server
 
 

@@ -2,5 +2,6 @@
 
 from bot.console.auth import Accounts, RefusedError
 from bot.console.mount import mount_console
+from bot.console.parts import Parts
 
-__all__ = ["Accounts", "RefusedError", "mount_console"]
+__all__ = ["Accounts", "Parts", "RefusedError", "mount_console"]

@@ -1,62 +1,85 @@
-"""One case: why it is here, what was said, and the means to talk and to give it back."""
+"""One case: why it is here, what was said, what is known, and the means to talk, to pass it on and to give it back."""
 
 import asyncio
-import html
+from collections.abc import Awaitable, Callable
 
 from nicegui import ui
 
-from adapters import Attachment, Kind
-from bot.console.media import media_url
-from bot.console.queue import claim, waiting
+from bot.console.casefile import CaseFile
+from bot.console.composer import Composer, small
+from bot.console.dialogs import Dialogs
+from bot.console.queue import take, waiting
+from bot.console.rights import Right, may_open
+from bot.console.shapes import shape
+from bot.console.talk import Talk
 from bot.console.visit import Visit
-from bot.console.words import quoted
-from bot.desk import Case, Desk, DeskError
-from bot.store import handoffs, messages
-from bot.store.messages import Stored
+from bot.desk import Case, Desk
+from bot.page_answers import PageAnswers, Said
+from bot.store import Transaction, companions, handoffs
 from bot.store.wake import page
-
-_TO_NEWEST = "psyllm.toNewest()"
 
 
 class CaseView:
     """Draws a case and keeps it up to date. Every drawing is recorded as a look at the conversation."""
 
-    def __init__(self, visit: Visit, desk: Desk, handoff_id: int) -> None:
+    def __init__(self, visit: Visit, desk: Desk, page_answers: PageAnswers, handoff_id: int) -> None:
         self._visit = visit
         self._words = visit.words
         self._desk = desk
+        self._page_answers = page_answers
         self._id = handoff_id
+        self._me = visit.counsellor.id
+        self._dialogs = Dialogs(visit, desk, handoff_id)
         self._drawing = asyncio.Lock()
         self.channel = ""  # rings when something is said in the conversation; known after the first drawing
-        self._drawn: list[int] = []  # ids of the messages on the page
-        self._state: tuple[str, str | None] | None = None  # the means to talk depend on it
-        with ui.element("section").classes("case").props(f'aria-label="{self._words("history")}"'):
-            self._head = ui.element("div").classes("head")
-            self._log = ui.element("ol").classes("log").props('role="log" tabindex="0"')
-            self._foot = ui.element("div").classes("foot")
+        self._state: object = None  # the means to talk depend on it
+        self._composer: Composer | None = None
+        with ui.element("section").classes("case") as self._box:
+            self._build()
+
+    def _build(self) -> None:
+        words = self._words
+        self._head = ui.element("div").classes("head")
+        with ui.element("div").classes("columns"):
+            with ui.element("div").classes("talk").props(f'role="region" aria-label="{words("history")}"'):
+                self._talk = Talk(self._visit, self._desk)
+                self._foot = ui.element("div").classes("foot")
+            with ui.element("aside").classes("file").props(f'aria-label="{words("key.file")}"'):
+                self._file = CaseFile(self._visit, self._desk, self._id)
 
     async def draw(self) -> None:
-        """Show the case as it is now."""
+        """Show the case as it is now, if it is this counsellor's to read."""
         async with self._drawing:
-            case = await self._desk.case(self._id, self._visit.counsellor.id)
-            if case:
+            if not await may_open(self._desk, self._visit.counsellor, self._id):
+                self._draw_instead("private")
+            elif case := await self._desk.case(self._id, self._me):
                 self._draw(case)
             else:
-                self._draw_nothing()
+                self._draw_instead("closed")
 
-    def _draw_nothing(self) -> None:
-        for part in (self._head, self._log, self._foot):
-            part.clear()
-        with self._head:
-            ui.label(self._words("closed")).classes("empty")
+    def _draw_instead(self, key: str) -> None:
+        self._state = None
+        self._composer = None
+        self._box.clear()
+        with self._box:
+            self._build()
+            with self._head:
+                ui.link("←", "/").classes("back").props(f'aria-label="{self._words("queue")}"')
+                ui.label(self._words(key)).classes("empty")
+        self._box.classes("nothing")
 
     def _draw(self, case: Case) -> None:
+        self._box.classes(remove="nothing")
         self.channel = page(case.person.address)
         self._draw_head(case)
-        self._draw_log(case)
-        if (state := (case.handoff.state, case.handoff.counsellor)) != self._state:
+        self._talk.draw(case)
+        state = (case.handoff.state, case.handoff.counsellor, case.company, case.offer, case.reviews)
+        if state != self._state:
             self._state = state
             self._draw_foot(case)
+        if self._composer:
+            self._composer.draw(case)
+        self._file.draw(case)
 
     def _draw_head(self, case: Case) -> None:
         words, handoff = self._words, case.handoff
@@ -65,12 +88,17 @@ class CaseView:
             with ui.element("div").classes(f"line level-{handoff.level.value}"):
                 ui.link("←", "/").classes("back").props(f'aria-label="{words("queue")}"')
                 with ui.element("h1").classes("danger"):
+                    ui.html(shape(handoff.level), sanitize=False).classes("sign")
                     ui.label(words.danger(handoff))
                 ui.label(words.person(case.person)).classes("person")
                 if handoff.state == handoffs.WAITING:
                     ui.html(waiting(words("waiting"), handoff), sanitize=False).classes("since")
                 else:
                     ui.html(f"{words('since')} {words.clock(handoff.created_at)}", sanitize=False).classes("since")
+                self._company(case)
+                for key, icon, way in (("key.file", "folder_open", "to-file"), ("history", "forum", "to-talk")):
+                    switch = ui.button(words(key), icon=icon).props('outline no-caps dense data-key="f"')
+                    switch.classes(f"switch {way}").on("click", js_handler="() => psyllm.toggleFile()")
             if case.evidence and case.evidence.evidence:
                 with ui.element("div").classes("evidence"):
                     ui.label(words("evidence")).classes("caption")
@@ -80,104 +108,94 @@ class CaseView:
                 if event.event == "released" and event.detail:
                     ui.label(f"{self._desk.name(event.actor)}: {event.detail}").classes("note")
 
-    def _draw_log(self, case: Case) -> None:
-        shown = [m for m in case.messages if m.seq is not None or m.author == messages.COUNSELLOR]
-        ids = [m.id for m in shown]
-        if ids[: len(self._drawn)] != self._drawn:
-            self._log.clear()
-            self._drawn = []
-        if ids == self._drawn:
-            return
-        with self._log:
-            for message in shown[len(self._drawn) :]:
-                self._draw_message(case, message)
-        self._drawn = ids
-        self._visit.client.run_javascript(_TO_NEWEST)
-
-    def _draw_message(self, case: Case, message: Stored) -> None:
-        words = self._words
-        found = case.assessments.get(message.id)
-        with ui.element("li").classes(f"said {message.author}"):
-            author = words.author(message, self._desk.name(message.counsellor))
-            ui.html(f"{html.escape(author)} · {words.clock(message.at)}", sanitize=False).classes("meta")
-            ui.html(quoted(words, message, found.evidence if found else ()), sanitize=False).classes("bubble")
-            for number, attachment in enumerate(message.attachments):
-                _draw_attachment(attachment, media_url(message.id, number))
+    def _company(self, case: Case) -> None:
+        """Who else is here. Only those with the case learn that a supervisor looks on."""
+        for companion in case.company:
+            name = self._desk.name(companion.counsellor)
+            ui.label(self._words(f"company.{companion.role}", name=name)).classes("company")
 
     def _draw_foot(self, case: Case) -> None:
         words, handoff = self._words, case.handoff
+        if self._composer and case.may_write(self._me):
+            self._draw_left(case)  # the box stays, with what is being written in it
+            return
         self._foot.clear()
+        self._composer = None
         with self._foot:
             if handoff.state == handoffs.CLOSED:
                 ui.label(words("closed")).classes("state")
+            elif case.may_write(self._me):
+                language = case.person.language or words.language
+                self._composer = Composer(self._visit, self._desk, self._id, language)
+                self._draw_left(case)
+                self._visit.client.run_javascript("psyllm.toReply()")
             elif handoff.state == handoffs.WAITING:
-                take = ui.button(words("claim"), on_click=lambda: claim(self._visit, self._desk, self._id))
-                take.props("unelevated no-caps").classes("take")
-            elif handoff.counsellor == self._visit.counsellor.id:
-                self._draw_composer()
+                self._draw_take()
             else:
-                ui.label(words("claimed_by", name=self._desk.name(handoff.counsellor))).classes("state")
+                self._draw_bystander(case)
 
-    def _draw_composer(self) -> None:
-        words = self._words
-        text = ui.textarea(placeholder=words("placeholder")).props("outlined autogrow dense").classes("reply")
-        text.props(f'aria-label="{words("placeholder")}" autofocus')
-
-        async def send() -> None:
-            written = str(text.value or "").strip()
-            if not written or not await self._visit.still_signed_in():
-                return
-            text.value = ""
-            try:
-                await self._desk.say(self._id, self._visit.counsellor.id, written)
-            except Exception as error:  # the words stay in the box, whatever went wrong
-                text.value = written
-                if not isinstance(error, DeskError):
-                    raise
-                self._refuse(error)
-
-        text.on("keydown.ctrl.enter", send)
-        text.on("keydown.meta.enter", send)
+    def _draw_take(self) -> None:
+        words, action = self._words, self._visit.action
         with ui.element("div").classes("actions"):
-            release = ui.button(words("release"), on_click=self._ask_release).props("outline no-caps")
-            release.classes("release")
-            ui.label("Ctrl + Enter").classes("hint")
-            ui.button(words("send"), on_click=send).props("unelevated no-caps").classes("send")
+            small(words("cannot"), action(lambda: self._answer_page(self._page_answers.cannot)))
+            small(words("coming"), action(lambda: self._answer_page(self._page_answers.coming))).props("outline")
+            taking = ui.button(words("claim"), on_click=action(lambda: take(self._visit, self._desk, self._id)))
+            taking.props('unelevated no-caps data-key="c"').classes("take")
 
-    def _ask_release(self) -> None:
-        words = self._words
-        outcomes = {name: words.texts.get(f"outcome.{name}") for name in handoffs.OUTCOMES}
-        with self._foot, ui.dialog() as dialog, ui.card().classes("release-card"):
-            outcome = ui.select(outcomes, value=handoffs.OUTCOMES[0], label=words("outcome")).props("outlined")
-            note = ui.textarea(words("note")).props("outlined autogrow maxlength=2000").classes("note-box")
+    async def _answer_page(self, answer: Callable[[Transaction, int, str], Awaitable[Said]]) -> None:
+        """Answer the call without taking the case; what comes of it is said."""
+        async with self._desk.store.transaction() as tx:
+            said = await answer(tx, self._id, self._me)
+        self._visit.tell(self._words.texts.get(f"desk.{said.key}", **said.fields))
 
-            async def release() -> None:
-                if not await self._visit.still_signed_in():
-                    return
-                try:
-                    await self._desk.release(
-                        self._id, self._visit.counsellor.id, str(note.value or "").strip(), str(outcome.value)
-                    )
-                except DeskError as error:
-                    self._refuse(error)
-                dialog.close()
+    def _draw_bystander(self, case: Case) -> None:
+        """For who does not write here: offered, invited, watching, or only reading."""
+        words, desk, action = self._words, self._desk, self._visit.action
+        mine = next((c for c in case.company if c.counsellor == self._me), None)
+        holder = desk.name(case.handoff.counsellor)
+        ui.label(words("claimed_by", name=holder)).classes("state")
+        with ui.element("div").classes("actions"):
+            if case.offer and desk.transfers.is_for(case.offer, self._me):
+                ui.label(words("offered", name=holder)).classes("offer")
+                if case.offer.note:
+                    ui.label(case.offer.note).classes("note")
+                small(words("decline"), action(lambda: desk.transfers.decline(self._id, self._me)))
+                accept = action(lambda: desk.transfers.accept(self._id, self._me))
+                ui.button(words("accept"), on_click=accept).props('unelevated no-caps data-key="c"').classes("take")
+            elif mine and mine.role == companions.INVITED:
+                small(words("decline"), action(lambda: desk.decline(self._id, self._me)))
+                join = action(lambda: desk.company.join(self._id, self._me))
+                ui.button(words("join"), on_click=join).props('unelevated no-caps data-key="c"').classes("take")
+            elif mine and mine.role == companions.WATCHING:
+                ui.label(words("watching")).classes("offer")
+                small(words("leave"), action(lambda: desk.company.leave(self._id, self._me)))
+            elif self._visit.may(Right.OVERSEE):
+                watch = action(lambda: desk.company.watch(self._id, self._me), Right.OVERSEE)
+                ui.button(words("watch"), on_click=watch).props("outline no-caps").classes("watch")
 
-            with ui.element("div").classes("actions"):
-                ui.button(words.texts.get("button.no"), on_click=dialog.close).props("flat no-caps")
-                ui.button(words("release"), on_click=release).props("unelevated no-caps").classes("confirm")
-        dialog.open()
+    def _draw_left(self, case: Case) -> None:
+        """What else the holder or the second can do, beside the box."""
+        assert self._composer
+        words, desk, action = self._words, self._desk, self._visit.action
+        self._composer.left.clear()
+        with self._composer.left:
+            if case.handoff.counsellor != self._me:
+                small(words("leave"), action(lambda: desk.company.leave(self._id, self._me))).props("outline")
+                return
+            end = ui.button(words("release"), icon="undo", on_click=self._dialogs.release).classes("release")
+            end.props(f'outline no-caps data-key="h" aria-label="{words("release")}" title="{words("release")} (h)"')
+            if case.offer:
+                name = desk.transfers.called(case.offer.to)
+                ui.label(words("offer_out", name=name)).classes("offer")
+                small(words("withdraw"), action(lambda: desk.transfers.withdraw(self._id, self._me)))
+            else:
+                _icon(words("transfer"), "swap_horiz", "t", self._dialogs.transfer)
+            _icon(words("invite"), "person_add", "i", self._dialogs.invite)
+            review = "review_off" if case.reviews else "review_on"
+            flip = action(lambda: desk.drafts.set_review(case.person.id, self._me, not case.reviews))
+            _icon(words(review), "rate_review", "", flip)
 
-    def _refuse(self, error: DeskError) -> None:
-        self._visit.tell(self._words.texts.get(f"desk.{error.key}", **error.fields))
 
-
-def _draw_attachment(attachment: Attachment, url: str) -> None:
-    """A picture or sound in its place; anything else as a link."""
-    if attachment.kind in (Kind.PHOTO, Kind.STICKER):
-        ui.html(f'<img src="{url}" alt="" loading="lazy">', sanitize=False).classes("media")
-    elif attachment.kind is Kind.VOICE:
-        ui.html(f'<audio src="{url}" controls preload="none"></audio>', sanitize=False).classes("media")
-    elif attachment.kind is Kind.VIDEO:
-        ui.html(f'<video src="{url}" controls preload="none"></video>', sanitize=False).classes("media")
-    elif attachment.kind is not Kind.LOCATION:
-        ui.link(attachment.name or "↓", url, new_tab=True).classes("media")
+def _icon(label: str, icon: str, key: str, work: object) -> None:
+    button = ui.button(icon=icon, on_click=work).classes("tool")  # type: ignore[arg-type]  # a handler
+    button.props(f'flat round dense aria-label="{label}" title="{label}"' + (f' data-key="{key}"' if key else ""))

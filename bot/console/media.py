@@ -8,7 +8,12 @@ from fastapi.responses import PlainTextResponse
 from adapters import Adapter, DeliveryError
 from bot.console.auth import Accounts
 from bot.console.gate import COOKIE, PATH
+from bot.console.rights import may_read
 from bot.desk import Desk
+from bot.store import messages
+from bot.store.conversations import Conversation
+from bot.store.messages import Stored
+from config import Counsellor
 
 _INLINE = ("image/jpeg", "image/png", "image/gif", "image/webp", "audio/", "video/")
 _HEADERS = {
@@ -32,7 +37,7 @@ def media_routes(desk: Desk, accounts: Accounts, adapters: Mapping[str, Adapter]
         counsellor = await accounts.who(request.cookies.get(COOKIE))
         if counsellor is None:
             return PlainTextResponse("Please sign in.", 401, _HEADERS)
-        found = await desk.message(message_id, counsellor.id)
+        found = await _readable(desk, counsellor, message_id)
         if found is None or number >= len(found[0].attachments) or number < 0:
             return PlainTextResponse("There is no such file.", 404, _HEADERS)
         message, person = found
@@ -48,3 +53,12 @@ def media_routes(desk: Desk, accounts: Accounts, adapters: Mapping[str, Adapter]
         return Response(file.data, 200, _HEADERS | place, file.mime if inline else "application/octet-stream")
 
     return router
+
+
+async def _readable(desk: Desk, reader: Counsellor, message_id: int) -> tuple[Stored, Conversation] | None:
+    """The message, if it is this counsellor's to read."""
+    async with desk.store.reading() as tx:
+        found = await messages.get(tx, message_id)
+        if found is None or not await may_read(desk, tx, reader, found.conversation_id):
+            return None
+    return await desk.message(message_id, reader.id)

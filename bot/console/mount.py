@@ -8,17 +8,17 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.console import ConsoleAdapter
-from bot.console.auth import Accounts
+from bot.console.calendar import calendar_routes
 from bot.console.gate import PATH, Gate, login_routes
-from bot.desk import Desk
+from bot.console.parts import Parts
 
 
-def mount_console(server: FastAPI, desk: Desk, alerts: ConsoleAdapter, accounts: Accounts, public_url: str) -> None:
+def mount_console(server: FastAPI, parts: Parts, public_url: str) -> None:
     """Serve the console under /console. Once in a process: its framework keeps one application."""
-    console = _Console(desk, alerts, accounts)
-    server.include_router(login_routes(accounts, public_url))
-    server.mount(PATH, Gate(console, accounts, public_url))
+    console = _Console(parts)
+    server.include_router(login_routes(parts.accounts, public_url))
+    server.include_router(calendar_routes(parts.rota, parts.accounts))
+    server.mount(PATH, Gate(console, parts.accounts, public_url))
     outer = server.router.lifespan_context
 
     @contextlib.asynccontextmanager
@@ -35,9 +35,9 @@ class _Console(contextlib.AsyncExitStack):
     It costs a second and 25 MB, which a process that nobody opens the console of should not pay.
     """
 
-    def __init__(self, desk: Desk, alerts: ConsoleAdapter, accounts: Accounts) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self._parts = (desk, alerts, accounts)
+        self._parts = parts
         self._app: ASGIApp | None = None
         self._loading = asyncio.Lock()
 
@@ -52,7 +52,7 @@ class _Console(contextlib.AsyncExitStack):
 
         from bot.console.pages import add_pages
 
-        add_pages(*self._parts)
+        add_pages(self._parts)
         holder = FastAPI()  # keeps the framework's start and stop; requests go to `core.app` itself
         ui.run_with(
             holder,

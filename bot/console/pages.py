@@ -1,46 +1,99 @@
-"""The console's two pages: the queue, and one case beside the queue."""
+"""The console's pages. Each says at once which right it needs; who lacks it gets a refusal and nothing else."""
 
-from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import Path, Request
+from fastapi import Path, Request, Response
 from nicegui import ui
 
-from adapters.console import ConsoleAdapter
-from bot.console.auth import Accounts
+from bot.console.account import AccountView
+from bot.console.board import BoardView
 from bot.console.case import CaseView
+from bot.console.frame import frame, no_entry
 from bot.console.live import Live
+from bot.console.oncall import OnCallView
+from bot.console.parts import Parts
 from bot.console.queue import QueueView
+from bot.console.review import ReviewView
+from bot.console.rights import Right
 from bot.console.visit import Visit
 from bot.desk import Desk
-from bot.store import HANDOFFS
-
-SESSION_SECONDS = 30
-"""How often an open page asks whether its session still lives."""
+from bot.store import HANDOFFS, ROSTER
 
 MOST = 2**63 - 1  # what the database can count to
+Id = Annotated[int, Path(ge=1, le=MOST)]
 
 
-def add_pages(desk: Desk, alerts: ConsoleAdapter, accounts: Accounts) -> None:
+def add_pages(parts: Parts) -> None:
     """Register the pages with the console's framework."""
+    desk, accounts, alerts = parts.desk, parts.accounts, parts.alerts
+    wake = desk.store.wake
 
     @ui.page("/")
-    async def queue_page(request: Request) -> None:
+    async def queue_page(request: Request) -> Response | None:
         visit = Visit(request, accounts)
-        _header(visit)
-        _listen(visit, alerts)
+        if not visit.may(Right.ANSWER):
+            return no_entry(visit)
+        frame(visit, "desk", alerts)
         with ui.element("main").classes("desk only-queue"):
             await _queue(visit, desk, current=None)
+        return None
 
     @ui.page("/case/{handoff_id}")
-    async def case_page(request: Request, handoff_id: Annotated[int, Path(ge=1, le=MOST)]) -> None:
+    async def case_page(request: Request, handoff_id: Id) -> Response | None:
         visit = Visit(request, accounts)
-        _header(visit)
-        _listen(visit, alerts)
+        if not visit.may(Right.ANSWER):
+            return no_entry(visit)
+        frame(visit, "desk", alerts)
         with ui.element("main").classes("desk"):
             await _queue(visit, desk, current=handoff_id)
-            view = CaseView(visit, desk, handoff_id)
-        Live(desk.store.wake, lambda rung: rung in (view.channel, HANDOFFS), view.draw)
+            view = CaseView(visit, desk, parts.page_answers, handoff_id)
+        Live(wake, lambda rung: rung in (view.channel, HANDOFFS), view.draw)
+        await view.draw()
+        return None
+
+    @ui.page("/review/{draft_id}")
+    async def review_page(request: Request, draft_id: Id) -> Response | None:
+        visit = Visit(request, accounts)
+        if not visit.may(Right.ANSWER):
+            return no_entry(visit)
+        frame(visit, "desk", alerts)
+        with ui.element("main").classes("desk"):
+            await _queue(visit, desk, current=None)
+            view = ReviewView(visit, desk, draft_id)
+        Live(wake, lambda rung: rung == HANDOFFS, view.draw)
+        await view.draw()
+        return None
+
+    @ui.page("/oncall")
+    async def oncall_page(request: Request) -> Response | None:
+        visit = Visit(request, accounts)
+        if not visit.may(Right.ANSWER):
+            return no_entry(visit)
+        frame(visit, "oncall", alerts)
+        with ui.element("main").classes("page oncall"):
+            view = OnCallView(visit, parts.rota)
+        Live(wake, lambda rung: rung == ROSTER, view.draw)
+        await view.draw()
+        return None
+
+    @ui.page("/board")
+    async def board_page(request: Request) -> Response | None:
+        visit = Visit(request, accounts)
+        if not visit.may(Right.NUMBERS):
+            return no_entry(visit)
+        frame(visit, "board", alerts)
+        with ui.element("main").classes("page"):
+            view = BoardView(visit, desk)
+        Live(wake, lambda rung: rung == HANDOFFS, view.draw)
+        await view.draw()
+        return None
+
+    @ui.page("/account")
+    async def account_page(request: Request) -> None:
+        visit = Visit(request, accounts)
+        frame(visit, "", alerts)
+        with ui.element("main").classes("page account"):
+            view = AccountView(visit)
         await view.draw()
 
 
@@ -48,46 +101,3 @@ async def _queue(visit: Visit, desk: Desk, current: int | None) -> None:
     view = QueueView(visit, desk, current)
     Live(desk.store.wake, lambda rung: rung == HANDOFFS, view.draw)
     await view.draw()
-
-
-def _header(visit: Visit) -> None:
-    """Title, and what concerns the browser: sound, notifications, theme, language, signing out."""
-    words = visit.words
-    visit.prepare_page()
-    with ui.element("header").classes("bar"):
-        ui.link(words("title"), "/").classes("home")
-        ui.label(visit.counsellor.name).classes("me")
-        _tool("notifications_active", words("sound_on"), "psyllm.toggleSound()").props("data-sound")
-        _tool("desktop_windows", words("notifications"), "psyllm.allowNotifications()").props("data-notifications")
-        _tool("dark_mode", words("theme"), "psyllm.toggleTheme()")
-        code, name = words.other_language()
-        _tool("translate", name, f"psyllm.speak('{code}')")
-        _tool("logout", words("sign_out"), "psyllm.signOut()")
-
-
-def _tool(icon: str, label: str, script: str) -> ui.button:
-    button = ui.button(icon=icon).props(f'flat round dense aria-label="{label}" title="{label}"').classes("tool")
-    button.on("click", js_handler=f"() => {script}")
-    return button
-
-
-def _listen(visit: Visit, alerts: ConsoleAdapter) -> None:
-    """Take the counsellor's alerts while this page is connected."""
-    stop: list[Callable[[], None]] = []
-
-    def connect() -> None:
-        disconnect()
-        stop.append(alerts.connect(visit.counsellor.id, lambda reply: visit.alarm(reply.text)))
-
-    def disconnect() -> None:
-        while stop:
-            stop.pop()()
-
-    def dropped() -> None:
-        if not visit.client.has_socket_connection:  # else the page came back before its old line was missed
-            disconnect()
-
-    visit.client.on_connect(connect)
-    visit.client.on_disconnect(dropped)
-    visit.client.on_delete(disconnect)
-    ui.timer(SESSION_SECONDS, visit.still_signed_in)

@@ -3,6 +3,7 @@
 import html
 from collections.abc import Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from bot.handoff import content, label
 from bot.store import messages
@@ -40,9 +41,13 @@ class Words:
     def danger(self, handoff: Handoff) -> str:
         """Level and category; a person asked for without danger is named as that."""
         if handoff.rank == 0:
-            return self.texts.get("web.human_button")
+            return self("asked_for_person")
         category = handoff.category.value if handoff.category else "other"
         return f"{self.texts.get(f'level.{handoff.level.value}')} · {self.texts.get(f'category.{category}')}"
+
+    def called(self, level: str) -> str:
+        """What a call says: how urgent it is, and nothing that anybody wrote."""
+        return self("call_request") if level == "none" else self("call", level=self.texts.get(f"level.{level}"))
 
     def person(self, person: Conversation) -> str:
         """Whom it is about, and on which platform."""
@@ -53,6 +58,38 @@ class Words:
         if message.author == messages.USER:
             return self("person")
         return counsellor if message.author == messages.COUNSELLOR else self.texts.get("web.bot")
+
+    def listed(self, names: Sequence[str]) -> str:
+        """Names one after the other."""
+        return ("、" if self.language is Language.ZH else ", ").join(names)
+
+    def topic(self, topic: str) -> str:
+        """A topic of ready-made replies; one that a service added stands as it is."""
+        key = f"canned.{topic}"
+        return self.texts.get(key) if key in self.texts.keys() else topic  # noqa: SIM118
+
+    def actor(self, actor: str, counsellor: str) -> str:
+        """Who did something that stands in a record."""
+        return {"bot": self.texts.get("web.bot"), "user": self("person")}.get(actor, counsellor)
+
+    def event(self, event: str) -> str:
+        """What happened, as a record has it."""
+        key = f"console.event.{event}"
+        return self.texts.get(key) if key in self.texts.keys() else event.replace("_", " ")  # noqa: SIM118
+
+    def day(self, moment: datetime, zone: str) -> str:
+        """A day in a zone: Sat 21 Nov."""
+        local = moment.astimezone(ZoneInfo(zone))
+        weekday = self.texts.get("console.weekday", local.weekday())
+        if self.language is Language.ZH:
+            return f"{local.month}月{local.day}日 {weekday}"
+        return f"{weekday} {local.day} {local:%b}"
+
+    def span(self, start: datetime, end: datetime, zone: str) -> str:
+        """A span of time in a zone, to the minute."""
+        place = ZoneInfo(zone)
+        begin, until = (f"{self.day(at, zone)} {at.astimezone(place):%H:%M}" for at in (start, end))
+        return f"{begin} – {until}"
 
     def clock(self, at: datetime) -> str:
         """A place for a time; the page fills in the hour of the reader's own zone."""

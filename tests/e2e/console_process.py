@@ -17,13 +17,61 @@ from sqlalchemy import delete
 from bot.app import build, prepare
 from bot.console import Accounts
 from bot.server import make_server
-from bot.store.schema import account, invite, person
+from bot.store.schema import account, invite, person, roster_change
 from tests.e2e.web_room import Server
 from tests.support import EchoGenerator, WordScreener, settings
+
+PEOPLE = """
+zone = "Europe/London"
+gaps_accepted = true
+last_resort = ["lin", "sam"]
+counsellors = [
+    {id = "lin", name = "Lin"},
+    {id = "sam", name = "Sam"},
+    {id = "kim", name = "Kim", role = "supervisor"},
+    {id = "boss", name = "Robin", role = "operator"},
+]
+ladder = [{who = ["day"], wait_seconds = 60}, {who = ["night"], wait_seconds = 120}]
+"""
+ALWAYS = (
+    PEOPLE
+    + """
+[[rotations]]
+id = "day"
+people = [["lin", "sam"]]
+start = 2026-01-05T09:00:00
+
+[[rotations]]
+id = "night"
+people = ["kim"]
+start = 2026-01-05T21:00:00
+hours = [21:00:00, 07:00:00]
+"""
+)
+"""Lin and Sam are called first at any time, so that a test may run at any time."""
+
+IN_PICTURES = (
+    PEOPLE
+    + """
+[[rotations]]
+id = "day"
+people = ["lin", "sam", ["kim", "lin"]]
+start = 2026-01-05T09:00:00
+every = "day"
+
+[[rotations]]
+id = "night"
+people = ["sam", "kim"]
+start = 2026-01-05T20:00:00
+every = "day"
+length = 2
+"""
+)
 
 
 async def main(folder: str, country: str = "") -> None:
     made = settings(Path(folder), work={"poll_seconds": 0.1}, country=country or "GB")
+    (Path(folder) / "roster.toml").write_text(IN_PICTURES if country else ALWAYS)
     app = build(made) if country else build(made, screener=WordScreener(), generator=EchoGenerator())
     accounts = Accounts(app.store, app.roster)
     await prepare(app.store)
@@ -38,7 +86,7 @@ async def main(folder: str, country: str = "") -> None:
             sys.stdout.flush()
             await asyncio.to_thread(sys.stdin.readline)
             async with app.store.transaction() as tx:
-                for table in (person, account, invite):
+                for table in (person, account, invite, roster_change):
                     await tx.connection.execute(delete(table))
 
 

@@ -1,93 +1,21 @@
 """Chromium at the counsellors' desk, with a visitor at the chat page: the whole way from an alert to the hand-back."""
 
 import asyncio
-import json
 import re
-import sys
-from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import expect
 
 from bot.console.gate import COOKIE
-from config.language import Language
-from config.texts import load_texts
-from tests.e2e.browser import chromium
+from tests.e2e.console_house import EN, PASSWORD, ZH, House, house, narrow, own_menu, running, word
 
-EN = load_texts(Language.EN)
-ZH = load_texts(Language.ZH)
-PASSWORD = "correct horse battery"
-
+__all__ = ["house", "running"]
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@dataclass(frozen=True)
-class House:
-    """A running bot and a browser."""
-
-    url: str
-    invites: dict[str, str]
-    browser: Browser
-
-    async def visitor(self, *texts: str) -> Page:
-        """Somebody at the chat page who has written these texts."""
-        page = await (await self.browser.new_context(locale="en-GB")).new_page()
-        await page.goto(self.url)
-        await page.wait_for_selector("#log[aria-live=polite]", state="attached")
-        for number, text in enumerate(texts, 1):
-            await page.get_by_role("textbox").fill(text)
-            await page.keyboard.press("Enter")
-            await expect(page.locator(".tick.sent")).to_have_count(number)
-        return page
-
-    async def counsellor(self, name: str, **context: object) -> Page:
-        """A counsellor who has set a password with the invitation and sees the queue."""
-        page = await (await self.browser.new_context(**({"locale": "en-GB"} | context))).new_page()  # type: ignore[arg-type]  # playwright's keywords
-        await page.goto(f"{self.url}/console/setup#{self.invites[name]}")
-        await page.locator("#password").fill(PASSWORD)
-        await page.locator("#submit").click()
-        await page.wait_for_url("**/console/")
-        await expect(page.locator(".queue h2").first).to_be_visible()
-        return page
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def running(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[tuple[asyncio.subprocess.Process, Browser]]:
-    """The bot's process and a browser, for all tests of this file."""
-    async with AsyncExitStack() as stack:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.e2e.console_process", str(tmp_path_factory.mktemp("console"))),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        stack.push_async_callback(process.wait)
-        stack.callback(process.kill)
-        yield process, await stack.enter_async_context(chromium())
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def house(running: tuple[Process, Browser]) -> AsyncIterator[House]:
-    process, browser = running
-    assert process.stdin
-    assert process.stdout
-    while not (line := await process.stdout.readline()).startswith(b"{"):
-        assert line, "the process ended before it was at work"
-    said = json.loads(line)
-    yield House(f"http://127.0.0.1:{said['port']}", said["invites"], browser)
-    for context in browser.contexts:
-        await context.close()
-    process.stdin.write(b"forget\n")
 
 
 async def test_from_the_alert_to_the_hand_back(house: House) -> None:
     desk = await house.counsellor("lin")
-    await expect(desk.locator(".queue .empty")).to_have_text(EN.get("console.empty"))
+    await expect(desk.locator(".queue .empty")).to_have_text(word("empty"))
 
     visitor = await house.visitor("good morning")
     await expect(visitor.locator("#log .bot .bubble")).to_have_text("echo: good morning.")
@@ -153,9 +81,10 @@ async def test_of_two_counsellors_one_wins_and_the_other_learns_who(house: House
     loser, name = (sam, "Lin") if "/case/" in lin.url else (lin, "Sam")
     await expect(loser.locator(".card .holder")).to_have_text(EN.get("console.claimed_by", name=name))
     assert "/case/" not in loser.url
-    await loser.locator(".card .danger").click()
-    await expect(loser.locator(".foot .state")).to_have_text(EN.get("console.claimed_by", name=name))
-    await expect(loser.locator(".reply")).to_have_count(0)
+    winner = lin if loser is sam else sam
+    await loser.goto(winner.url)
+    await expect(loser.locator(".head .empty")).to_have_text(word("private"))
+    await expect(loser.locator(".said, .reply, .quote")).to_have_count(0)
 
 
 async def test_an_emergency_stands_first(house: House) -> None:
@@ -168,7 +97,7 @@ async def test_an_emergency_stands_first(house: House) -> None:
 
 async def test_signing_in_and_out(house: House) -> None:
     page = await house.counsellor("lin")
-    await page.get_by_role("button", name=EN.get("console.sign_out")).click()
+    await own_menu(page, word("sign_out"))
     await page.wait_for_url("**/console/login")
     await page.goto(f"{house.url}/console/case/1")
     assert page.url.endswith("/console/login")
@@ -181,7 +110,7 @@ async def test_signing_in_and_out(house: House) -> None:
     await page.locator("#password").fill(PASSWORD)
     await page.locator("#submit").click()
     await page.wait_for_url("**/console/")
-    await expect(page.locator(".home")).to_have_text(ZH.get("console.title"))
+    await expect(page.locator("[aria-current=page]")).to_have_text(re.compile(ZH.get("console.page.desk")))
 
 
 async def test_an_invitation_opens_once(house: House) -> None:
@@ -198,7 +127,7 @@ async def test_a_page_whose_session_ended_shows_and_does_nothing_more(house: Hou
     await expect(claim).to_be_visible()
     other = await desk.context.new_page()
     await other.goto(f"{house.url}/console/")
-    await other.get_by_role("button", name=EN.get("console.sign_out")).click()
+    await own_menu(other, word("sign_out"))
     await other.wait_for_url("**/console/login")
     await claim.click()
     await desk.wait_for_url("**/console/login")
@@ -207,13 +136,13 @@ async def test_a_page_whose_session_ended_shows_and_does_nothing_more(house: Hou
 
 
 async def test_the_desk_fits_a_phone_and_speaks_chinese(house: House) -> None:
-    desk = await house.counsellor("lin", viewport={"width": 360, "height": 720}, color_scheme="dark")
+    desk = await house.counsellor("lin", viewport={"width": 390, "height": 800}, color_scheme="dark")
     await house.visitor("this is urgent " + "w" * 300)
-    await desk.get_by_role("button", name="中文").click()
-    await expect(desk.locator(".home")).to_have_text(ZH.get("console.title"))
+    await own_menu(desk, "中文")
+    await expect(desk.locator("[aria-current=page]")).to_have_text(re.compile(ZH.get("console.page.desk")))
     await desk.locator(".card .danger").click()
     await expect(desk.locator(".take")).to_have_text(ZH.get("console.claim"))
-    assert await desk.evaluate("document.documentElement.scrollWidth") == 360
+    assert await narrow(desk)
     assert await desk.evaluate("document.documentElement.lang") == "zh-CN"
     await desk.locator(".back").click()
     await expect(desk.locator(".card")).to_be_visible()

@@ -7,8 +7,10 @@ window.psyllm = (() => {
 
   // Clocks: how long somebody waits, and times of day in the reader's own zone.
 
-  function waited(since) {
-    const seconds = Math.max(0, Math.floor((Date.now() - new Date(since)) / 1000));
+  const ahead = new Date(settings.now) - Date.now(); // of this machine's clock, which may be wrong
+  const seconds = (since) => Math.max(0, Math.floor((Date.now() + ahead - new Date(since)) / 1000));
+
+  function written(seconds) {
     const pad = (number) => String(number).padStart(2, "0");
     const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
     return (hours ? `${hours}:${pad(minutes)}` : minutes) + `:${pad(seconds % 60)}`;
@@ -16,7 +18,9 @@ window.psyllm = (() => {
 
   function tick() {
     for (const clock of document.querySelectorAll("[data-since]")) {
-      const text = waited(clock.dataset.since);
+      const waited = seconds(clock.dataset.since);
+      const text = written(waited);
+      clock.classList.toggle("late", waited > Number(clock.dataset.limit ?? Infinity));
       if (clock.textContent !== text) clock.textContent = text; // a change would wake the observer below for ever
     }
   }
@@ -30,6 +34,7 @@ window.psyllm = (() => {
       time.textContent = at.toLocaleString(settings.language, { timeStyle: "short", ...(today ? {} : { dateStyle: "short" }) });
     }
     restoreDraft();
+    showCount();
     const lost = document.querySelector("#popup > :first-child");
     if (lost && lost.textContent !== settings.connectionLost) lost.textContent = settings.connectionLost;
     const sound = document.querySelector("[data-sound]");
@@ -37,6 +42,20 @@ window.psyllm = (() => {
     const notes = document.querySelector("[data-notifications]");
     if (notes) notes.hidden = !("Notification" in window) || Notification.permission !== "default";
   }
+
+  // How many wait stands in the title of the tab; nothing else does.
+  function showCount() {
+    const waiting = document.querySelector("[data-section=queue] .count")?.textContent ?? "0";
+    const title = waiting === "0" ? settings.title : `(${waiting}) ${settings.title}`;
+    if (document.title !== title) document.title = title;
+  }
+
+  // Whoever reads the newest goes on doing so when the keyboard of a phone comes up or the window changes.
+  let atEnd = true;
+  document.addEventListener("scroll", ({ target }) => {
+    if (target.classList?.contains("log")) atEnd = target.scrollHeight - target.scrollTop - target.clientHeight < 40;
+  }, true);
+  addEventListener("resize", () => atEnd && window.psyllm.toNewest());
 
   setInterval(tick, 1000);
   addEventListener("DOMContentLoaded", () => {
@@ -61,10 +80,6 @@ window.psyllm = (() => {
   addEventListener("input", (event) => {
     if (event.target.closest?.(".reply")) sessionStorage.setItem(draftKey(), event.target.value);
   });
-  const forgetDraft = () => sessionStorage.removeItem(draftKey());
-  addEventListener("click", (event) => event.target.closest?.(".send") && forgetDraft());
-  addEventListener("keydown", (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && forgetDraft());
-
   // Sound: two soft notes, made here.
 
   let audio = null;
@@ -123,6 +138,22 @@ window.psyllm = (() => {
     async signOut() {
       await fetch("/console/logout", { method: "POST", body: "{}" });
       location.replace("/console/login");
+    },
+    forgetDraft() {
+      sessionStorage.removeItem(draftKey());
+    },
+    toReply() { // unless somebody is typing elsewhere
+      requestAnimationFrame(() => {
+        if (!document.activeElement?.matches("input, textarea")) document.querySelector(".reply textarea")?.focus();
+      });
+    },
+    toggleFile() {
+      const root = document.documentElement;
+      root.dataset.file = root.dataset.file === "open" ? "" : "open";
+      if (atEnd) window.psyllm.toNewest();
+    },
+    newWhisper() {
+      play();
     },
     toNewest() {
       requestAnimationFrame(() => {

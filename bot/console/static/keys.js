@@ -29,12 +29,18 @@
     const field = target.matches("input, textarea") ? target : target.querySelector("input, textarea");
     if (field) return field.focus();
     target.click();
-    if (target.dataset.then) requestAnimationFrame(() => setTimeout(() => document.querySelector(target.dataset.then)?.focus(), 50));
+    if (target.dataset.then) focusWhenThere(target.dataset.then, 120);
+  }
+
+  function focusWhenThere(selector, frames) { // a field that the press brings up, unless another took the focus meanwhile
+    const field = document.querySelector(selector);
+    if (field && visible(field)) field.focus();
+    else if (frames && !typing(document.activeElement)) requestAnimationFrame(() => focusWhenThere(selector, frames - 1));
   }
 
   function step(way) {
-    const links = [...document.querySelectorAll(".card .danger")].filter(visible);
-    const all = links.length ? links : [...document.querySelectorAll(".card .danger")];
+    const links = [...document.querySelectorAll(".card a.danger")];
+    const all = links.some(visible) ? links.filter(visible) : links;
     const here = all.findIndex((link) => link === document.activeElement || link.closest(".current"));
     const next = all[Math.min(Math.max(here + way, 0), all.length - 1)];
     if (!next) return;
