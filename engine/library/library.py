@@ -76,6 +76,7 @@ class Shelf:
         self._everyday = Situations((("", one) for one in everyday), language)
         self.told = (*(one for topic in self.topics.values() for one in topic.situations), *everyday)
         self._entries = [entry for topic in self.topics.values() for entry in topic.entries]
+        self._ids = [entry.passage.id for entry in self._entries]
         persons = frozenset(cues["persons"])
         self._when = {
             entry.passage.id: {
@@ -158,7 +159,8 @@ class Shelf:
     def relevance(self, text: str) -> dict[str, float]:
         """BM25 of every passage with any term of `text`, by passage id."""
         found = self._passage_index.scores(terms(text[:_MAX_QUERY], self.language))
-        return {self._entries[number].passage.id: float(found[number]) for number in np.flatnonzero(found)}
+        numbers = np.flatnonzero(found)
+        return dict(zip([self._ids[number] for number in numbers.tolist()], found[numbers].tolist(), strict=True))
 
     def fears_for_other(self, text: str) -> bool:
         """Whether a message about danger is about somebody else's."""

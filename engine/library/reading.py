@@ -53,6 +53,7 @@ class Reader:
         self._feelings = {
             name: re.compile(cues["own_feeling"].format(pattern)) for name, pattern in cues["feelings"].items()
         }
+        self._words = {name: re.compile(pattern) for name, pattern in cues["feelings"].items()}
         self._any_feeling = re.compile("|".join(cues["feelings"].values()))
         self._negated = re.compile(cues["negated"])
         self._person = _person_pattern(language, cues["persons"])
@@ -99,6 +100,8 @@ class Reader:
     def _found_feelings(self, lower: str) -> tuple[str, ...]:
         places = {}
         for name, pattern in self._feelings.items():
+            if not self._words[name].search(lower):  # quick, and mostly so
+                continue
             for found in pattern.finditer(lower):
                 start = found.start("feeling")
                 if not self._negated.search(lower[max(0, start - 16) : start]):
