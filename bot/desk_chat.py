@@ -1,4 +1,4 @@
-"""A counsellor's private chat with the bot: take cases by button, talk by writing, /release, /cases.
+"""A counsellor's private chat with the bot: take cases by button, talk by writing, and the commands.
 
 What changes a conversation happens in the commit that marks the counsellor's message as handled, so nothing is done
 twice. Only a claim has its own commit (it may wait for a send under way); claiming again what one holds is harmless.
@@ -7,11 +7,12 @@ twice. Only a claim has its own commit (it may wait for a send under way); claim
 from dataclasses import dataclass
 
 from adapters import Address, Button, Kind
+from bot.case_words import content, label, platform_name, waited
 from bot.desk import Desk, DeskError
-from bot.handoff import content, label, platform_name, waited
+from bot.desk_commands import Answer, Asked, DeskCommands
 from bot.page_answers import PageAnswers
 from bot.speak import Buttons, Speaker
-from bot.store import Store, Transaction, handoffs, outbox
+from bot.store import Store, Transaction, companions, handoffs, outbox
 from bot.store.conversations import Conversation
 from bot.store.handoffs import Handoff
 from bot.store.messages import Stored
@@ -40,6 +41,7 @@ class DeskChat:
         self._desk = desk
         self._speaker = speaker
         self._page_answers = page_answers
+        self._commands = DeskCommands(desk)
 
     async def answer(self, counsellor: Counsellor, person: Conversation, message: Stored) -> Outcome:
         """The outcome of one message of a counsellor."""
@@ -51,6 +53,10 @@ class DeskChat:
             return await self._claim(said, int(argument))
         if name in ("coming", "cannot", "callmore") and (numbers := argument.split()) and argument.isascii():
             return Outcome([message.id], apply=lambda tx, _: self._answer_page(tx, said, name, numbers))
+        if name in ("approve", "discard") and argument.isdecimal() and len(argument) < 18:
+            return Outcome([message.id], apply=lambda tx, _: self._decide(tx, said, name, int(argument)))
+        if name in self._commands.names:
+            return Outcome([message.id], apply=lambda tx, _: self._run(tx, said, name, argument))
         if name == "release":
             return Outcome([message.id], apply=lambda tx, _: self._release(tx, said, argument))
         if name == "cases":
@@ -68,6 +74,35 @@ class DeskChat:
         else:
             result = await answers.call_more(tx, case, who, step)
         await self._write(tx, said, said.words.get(f"desk.{result.key}", **result.fields))
+
+    async def _decide(self, tx: Transaction, said: _Said, name: str, draft_id: int) -> None:
+        try:
+            answer = await self._commands.decide(tx, name, draft_id, said.counsellor, said.words)
+        except DeskError as error:
+            answer = Answer(said.words.get(f"desk.{error.key}", **error.fields))
+        await self._write(tx, said, answer.text)
+
+    async def _run(self, tx: Transaction, said: _Said, name: str, argument: str) -> None:
+        """A command about a case: the one whose number a button brings, else the one that is meant."""
+        number, _, rest = argument.partition(" ")
+        if said.message.kind is Kind.ACTION and number.isdecimal() and len(number) < 18:
+            found, argument = await handoffs.get(tx, int(number)), rest
+        else:
+            found = await self._meant(tx, said)
+        if found is None:
+            await self._say_which(tx, said)
+            return
+        try:
+            answer = await self._commands.run(tx, name, Asked(said.counsellor, said.words, found, argument.strip()))
+        except DeskError as error:
+            answer = Answer(said.words.get(f"desk.{error.key}", **error.fields))
+        if answer.text:
+            await self._write(tx, said, answer.text, answer.buttons)
+
+    async def _say_which(self, tx: Transaction, said: _Said) -> None:
+        """They hold no case, or more than one and did not say which."""
+        many = len(await handoffs.held_by(tx, said.counsellor.id)) > 1
+        await self._write(tx, said, said.words.get("desk.many_cases" if many else "desk.no_case"))
 
     async def _claim(self, said: _Said, handoff_id: int) -> Outcome:
         result = await self._desk.claim(handoff_id, said.counsellor.id)
@@ -92,8 +127,7 @@ class DeskChat:
         """Relay to the person meant: the one whose message is replied to, else the only one."""
         found = await self._meant(tx, said)
         if found is None:
-            many = len(await handoffs.held_by(tx, said.counsellor.id)) > 1
-            await self._write(tx, said, said.words.get("desk.many_cases" if many else "desk.no_case"))
+            await self._say_which(tx, said)
             return
         text = content(said.words, said.message)
         try:
@@ -104,8 +138,7 @@ class DeskChat:
     async def _release(self, tx: Transaction, said: _Said, note: str) -> None:
         found = await self._meant(tx, said)
         if found is None:
-            many = len(await handoffs.held_by(tx, said.counsellor.id)) > 1
-            await self._write(tx, said, said.words.get("desk.many_cases" if many else "desk.no_case"))
+            await self._say_which(tx, said)
             return
         try:
             await self._desk.release_within(tx, found.id, said.counsellor.id, note, DEFAULT_OUTCOME)
@@ -119,6 +152,8 @@ class DeskChat:
             meant = await outbox.about(tx, said.address, said.message.reply_to)
             return await handoffs.get(tx, meant) if meant else None
         held = await handoffs.held_by(tx, said.counsellor.id)
+        if helped := await companions.helped_by(tx, said.counsellor.id) if not held else ():
+            return await handoffs.get(tx, helped[0]) if len(helped) == 1 else None
         return held[0] if len(held) == 1 else None
 
     async def _cases(self, tx: Transaction, said: _Said) -> None:

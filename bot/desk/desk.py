@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from prometheus_client import Counter, Histogram
 
+from bot.case_words import label
 from bot.desk.company import Company
 from bot.desk.drafting import Drafting
 from bot.desk.floor import DeskError, Floor
 from bot.desk.records import Records
 from bot.desk.transfers import Transfers
-from bot.handoff import label
 from bot.packet import Packet, build_packet
 from bot.quota import say_to
 from bot.store import (
@@ -39,7 +39,7 @@ from bot.store.notes import Note
 from bot.store.offers import Offer
 from bot.store.plans import Plan
 from bot.store.wake import page
-from config import Counsellor, load_texts
+from config import Counsellor, Language, load_texts
 from engine import Assessment
 
 SEND_PATIENCE = 1.5
@@ -144,12 +144,21 @@ class Desk:
     async def case(self, handoff_id: int, viewer: str) -> Case | None:
         """Everything about a handoff. The look is recorded under the viewer's id."""
         async with self.store.transaction() as tx:
-            found = await handoffs.get(tx, handoff_id)
-            person = await conversations.get(tx, found.conversation_id) if found else None
-            if found is None or person is None:
-                return None
-            await handoffs.viewed(tx, person.id, viewer)
-            return await self._case(tx, found, person, viewer)
+            return await self.case_within(tx, handoff_id, viewer)
+
+    async def case_within(self, tx: Transaction, handoff_id: int, viewer: str) -> Case | None:
+        """`case` as part of a larger commit."""
+        found = await handoffs.get(tx, handoff_id)
+        person = await conversations.get(tx, found.conversation_id) if found else None
+        if found is None or person is None:
+            return None
+        await handoffs.viewed(tx, person.id, viewer)
+        return await self._case(tx, found, person, viewer)
+
+    async def language_of(self, tx: Transaction, found: Handoff) -> Language:
+        """The language of the person in a case."""
+        person = await conversations.get(tx, found.conversation_id)
+        return self._wording.language_of(person) if person else self._wording.language
 
     async def _case(self, tx: Transaction, found: Handoff, person: Conversation, viewer: str) -> Case:
         said = await messages.latest(tx, [person.id], CASE_MESSAGES, unsent=True)

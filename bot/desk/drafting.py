@@ -13,8 +13,8 @@ from difflib import SequenceMatcher
 from prometheus_client import Counter
 
 from adapters import Button, Kind
+from bot.case_words import label
 from bot.desk.floor import DeskError, Floor
-from bot.handoff import label
 from bot.store import Transaction, conversations, drafts, handoffs, messages, outbox
 from bot.store.conversations import Conversation
 from bot.store.drafts import Draft

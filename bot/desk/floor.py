@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from adapters import Address, Button
-from bot.handoff import CONSOLE, Desks, label
+from bot.case_words import label
+from bot.desks import CONSOLE, Desks
 from bot.speak import Buttons, Speaker
 from bot.store import Store, Transaction, companions, conversations, handoffs, outbox
 from bot.store.conversations import Conversation

@@ -20,9 +20,9 @@ BOTH = pytest.mark.parametrize("language", list(Language))
 # Every place to be filled that some text has. A new one is a promise of the code that fills it.
 FIELDS = {
     "about", "before", "category", "count", "evidence", "field", "hours", "kind", "last", "lead", "length", "level",
-    "limit", "lines", "minutes", "name", "note", "now", "number", "other", "platform", "quiet", "reason", "rules",
-    "said", "score", "step", "text", "thing", "time", "title", "total", "until", "url", "version", "waited", "what",
-    "when", "zone",
+    "limit", "lines", "minutes", "name", "note", "now", "number", "other", "outcome", "platform", "quiet", "reason",
+    "rules", "said", "score", "step", "text", "thing", "time", "title", "total", "until", "url", "version", "waited",
+    "what", "when", "zone",
 }  # fmt: skip
 
 # WeChat lets 2,047 bytes through in one message, and a safety text must arrive whole.
