@@ -62,6 +62,7 @@ class MemoryAdapter(NoExtras):
         self.platform = platform
         self.capabilities = capabilities or Capabilities(4000, Unit.CHARACTERS, buttons=True)
         self.heard: list[Heard] = []
+        self.images: dict[str, list[bytes]] = {}
         self.attempts: list[str] = []  # the chat of every send, also of those that fail
         self.faults: dict[str, list[Exception]] = {}
         self.gates: dict[str, asyncio.Event] = {}
@@ -80,6 +81,8 @@ class MemoryAdapter(NoExtras):
         if faults := self.faults.get(address.chat):
             raise faults.pop(0)
         async with self._changed:
+            if reply.image:
+                self.images.setdefault(address.chat, []).append(reply.image)
             self.heard.append(Heard(address.chat, reply.text, reply.author, reply.buttons, reply.thumbs))
             self._changed.notify_all()
         return Sent(f"out{len(self.heard)}")

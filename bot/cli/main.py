@@ -26,7 +26,13 @@ evaluate = typer.Typer(help="How well the bot does, on texts with labels.", no_a
 model = typer.Typer(help="Language models in this process.", no_args_is_help=True)
 study = typer.Typer(help="Answers of several systems, rated blind by people.", no_args_is_help=True)
 data = typer.Typer(help="Texts to train language models on.", no_args_is_help=True)
+followups = typer.Typer(help="What the bot sends on its own: due, enrol, stop, preview.", no_args_is_help=True)
+programmes = typer.Typer(help="The programmes of follow-ups.", no_args_is_help=True)
+broadcast = typer.Typer(help="Messages to many of those who agreed to follow-ups.", no_args_is_help=True)
 app.add_typer(db, name="db")
+app.add_typer(followups, name="followups")
+app.add_typer(programmes, name="programmes")
+app.add_typer(broadcast, name="broadcast")
 app.add_typer(person, name="person")
 app.add_typer(oncall, name="oncall")
 app.add_typer(train, name="train")
@@ -271,6 +277,169 @@ def outcomes_drafts() -> None:
     from bot.cli.outcomes import show_drafts
 
     show_drafts()
+
+
+@followups.command("due")
+def followups_due(
+    hours: Annotated[float, typer.Option(min=0, help="How far ahead.")] = 24,
+    days: Annotated[int, typer.Option(min=1, help="How far back to count what became of them.")] = 7,
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """What falls due, and what became of what did: sent, skipped or missed, and why."""
+    from bot.cli.followups import show_due
+
+    show_due(hours, days, json)
+
+
+@followups.command("enrol")
+def followups_enrol(
+    person_id: Annotated[int, typer.Argument(help="The person's number.")],
+    programme: Annotated[str, typer.Argument(help="See psyllm programmes list.")],
+    at: Annotated[str, typer.Option(help="Their own time of day, such as 08:30; with --agreed.")] = "",
+    agreed: Annotated[bool, typer.Option("--agreed", help="They said yes elsewhere: begin without asking.")] = False,
+) -> None:
+    """Ask somebody whether they want a programme."""
+    from bot.cli.followups import enrol
+
+    enrol(person_id, programme, at, agreed)
+
+
+@followups.command("stop")
+def followups_stop(
+    person_id: Annotated[int, typer.Argument(help="The person's number.")],
+    programme: Annotated[str, typer.Argument(help="Only this one.")] = "",
+) -> None:
+    """End somebody's programmes, at once."""
+    from bot.cli.followups import stop
+
+    stop(person_id, programme)
+
+
+@followups.command("preview")
+def followups_preview(
+    programme: str,
+    lang: Annotated[Language | None, typer.Option(help="Only this language.")] = None,
+    zone: Annotated[str, typer.Option(help="The person's time zone.")] = "Asia/Shanghai",
+    at: Annotated[str, typer.Option(help="Their own time of day, such as 08:30.")] = "",
+    days: Annotated[int, typer.Option(min=0, help="How many days of it.")] = 400,
+) -> None:
+    """What somebody who agreed now would get, and when."""
+    from bot.cli.followups import preview
+
+    preview(programme, lang, zone, at, days)
+
+
+@followups.command("simulate")
+def followups_simulate(
+    programme: Annotated[str, typer.Argument(help="See psyllm programmes list.")] = "caring_11",
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """A year of a programme on Telegram and on WeChat, on a clock that jumps."""
+    from bot.cli.followups import simulate
+
+    simulate(programme, json)
+
+
+@programmes.command("list")
+def programmes_list() -> None:
+    """Every programme, who reviewed it, and what holds it."""
+    from bot.cli.followups import list_programmes
+
+    list_programmes()
+
+
+@programmes.command("pause")
+def programmes_pause(programme: str) -> None:
+    """Send nothing of a programme until it is resumed; what falls due is recorded as skipped."""
+    from bot.cli.followups import hold_programme
+
+    hold_programme(programme, "paused")
+
+
+@programmes.command("retire")
+def programmes_retire(programme: str) -> None:
+    """Enrol nobody new; who is in it goes on."""
+    from bot.cli.followups import hold_programme
+
+    hold_programme(programme, "retired")
+
+
+@programmes.command("resume")
+def programmes_resume(programme: str) -> None:
+    """Let a paused or retired programme go on."""
+    from bot.cli.followups import hold_programme
+
+    hold_programme(programme, None)
+
+
+@broadcast.command("create")
+def broadcast_create(
+    title: Annotated[str, typer.Argument(help="For operators; nobody else sees it.")],
+    zh: Annotated[str, typer.Option(help="The text in Chinese.")],
+    en: Annotated[str, typer.Option(help="The text in English.")],
+    when: Annotated[str, typer.Option(help="A local time (2026-05-01 18:00), or cron (0 18 * * mon).")],
+    zone: Annotated[str, typer.Option(help="The zone of that time.")] = "Asia/Shanghai",
+    programme: Annotated[str, typer.Option(help="Only who is in this programme.")] = "",
+    purpose: Annotated[str, typer.Option(help="Only who agreed to practice, checkin or contact.")] = "",
+    platform: Annotated[str, typer.Option(help="Only on this platform.")] = "",
+    lang: Annotated[Language | None, typer.Option(help="Only who reads this language.")] = None,
+    heard_days: Annotated[int, typer.Option(min=0, help="Only who wrote within so many days.")] = 0,
+) -> None:
+    """Draft a message; nothing is sent before it is confirmed."""
+    from bot.cli.followups import create_broadcast
+
+    create_broadcast(
+        title, zh, en, when, zone, purpose=purpose or None, programme=programme, platform=platform,
+        language=lang.value if lang else "", heard_days=heard_days,
+    )  # fmt: skip
+
+
+@broadcast.command("dry-run")
+def broadcast_dry_run(number: int) -> None:
+    """Who would get it now, and when it fires. Nothing is sent."""
+    from bot.cli.followups import dry_run_broadcast
+
+    dry_run_broadcast(number)
+
+
+@broadcast.command("confirm")
+def broadcast_confirm(number: int, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Let a draft fire at its times."""
+    from bot.cli.followups import confirm_broadcast
+
+    confirm_broadcast(number, yes)
+
+
+@broadcast.command("list")
+def broadcast_list() -> None:
+    """All broadcasts with their next times."""
+    from bot.cli.followups import list_broadcasts
+
+    list_broadcasts()
+
+
+@broadcast.command("pause")
+def broadcast_pause(number: int) -> None:
+    """Fire no more until it is resumed."""
+    from bot.cli.followups import set_broadcast
+
+    set_broadcast(number, "paused")
+
+
+@broadcast.command("resume")
+def broadcast_resume(number: int) -> None:
+    """Let a paused broadcast fire again, from its next time on."""
+    from bot.cli.followups import set_broadcast
+
+    set_broadcast(number, "active")
+
+
+@broadcast.command("end")
+def broadcast_end(number: int) -> None:
+    """Never fire again."""
+    from bot.cli.followups import set_broadcast
+
+    set_broadcast(number, "done")
 
 
 @evaluate.command("screening")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from adapters import Capabilities
 from bot.commands import Run
+from bot.desks import Desks
 from bot.followups.broadcasts import Broadcasts
 from bot.followups.checkins import CheckIns
 from bot.followups.clock import Clock
@@ -17,7 +18,7 @@ from bot.followups.offers import Offers
 from bot.followups.voice import Voice
 from bot.followups.words import Words
 from bot.followups.worker import FollowUps
-from bot.handoff import Desks, Handoffs
+from bot.handoff import Handoffs
 from bot.speak import Speaker
 from bot.store import Store
 from bot.wording import Wording

@@ -3,9 +3,10 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from bot.case_words import label
+from bot.desks import Desks
 from bot.followups.content import Content
 from bot.followups.enrolments import Enrolments
-from bot.handoff import Desks, label
 from bot.speak import Buttons, Speaker
 from bot.store import Transaction, conversations, followups, outbox
 from bot.store.conversations import Conversation

@@ -129,6 +129,12 @@ async def get(tx: Transaction, id: int) -> Conversation | None:  # noqa: A002
     return _read(row) if row else None
 
 
+async def of_person(tx: Transaction, person_id: int) -> list[int]:
+    """The ids of a person's conversations."""
+    query = select(conversation.c.id).where(conversation.c.person_id == person_id).order_by(conversation.c.id)
+    return list(await tx.connection.scalars(query))
+
+
 async def at(tx: Transaction, address: Address) -> Conversation | None:
     """The conversation at an address, not locked."""
     row = (await tx.connection.execute(_JOINED.where(conversation.c.address == str(address)))).one_or_none()

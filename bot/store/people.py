@@ -5,9 +5,25 @@ from typing import Any
 from sqlalchemy import delete, exists, select, update
 
 from adapters import Address
-from bot.store import consents, dispositions, facts, feedback, handoffs, messages, notes, plans
+from bot.store import consents, dispositions, facts, feedback, followups, handoffs, messages, notes, plans, practices
 from bot.store.conversations import Conversation
-from bot.store.schema import consent, conversation, fact, handoff, message, note, outbox, person, plan, view
+from bot.store.schema import (
+    consent,
+    conversation,
+    enrolment,
+    fact,
+    form,
+    handoff,
+    message,
+    mood,
+    note,
+    outbox,
+    person,
+    plan,
+    practice,
+    rhythm,
+    view,
+)
 from bot.store.store import Transaction
 from bot.store.wake import page
 
@@ -16,7 +32,7 @@ async def erase_history(tx: Transaction, of: Conversation) -> None:
     """Delete what was said, and mark the rest to go as soon as the last word to the person has left. Changes `of`."""
     for table in (outbox, handoff, view, message):
         await tx.connection.execute(delete(table).where(table.c.conversation_id == of.id))
-    for about in (fact, note, plan, consent):
+    for about in (fact, note, plan, consent, enrolment, practice, mood, form, rhythm):
         await tx.connection.execute(delete(about).where(about.c.person_id == of.person_id))
     await tx.connection.execute(update(conversation).where(conversation.c.id == of.id).values(note=None))
     of.erase_at_close = True
@@ -68,7 +84,30 @@ async def export(tx: Transaction, person_id: int) -> dict[str, Any] | None:
             {"version": kept.version, "at": kept.at.isoformat(), "author": kept.author, "fields": kept.fields}
             for kept in await plans.every(tx, person_id)
         ],
+        "follow_ups": await _export_follow_ups(tx, person_id),
         "conversations": [await _export_conversation(tx, talk.id, talk.address) for talk in talks],
+    }
+
+
+async def _export_follow_ups(tx: Transaction, person_id: int) -> dict[str, Any]:
+    rhythm_kept = await followups.rhythm_of(tx, person_id)
+    return {
+        "time_zone": rhythm_kept.zone if rhythm_kept else None,
+        "programmes": [
+            {"programme": e.programme, "state": e.state, "agreed_at": _plain(e.agreed_at), "source": e.source}
+            for e in await followups.of_person(tx, person_id)
+        ],
+        "planned": [
+            {"programme": o.programme, "at": o.planned_at.isoformat(), "state": o.state, "reason": o.reason}
+            for o in await followups.history(tx, person_id)
+        ],
+        "moods": [
+            {"at": m.at.isoformat(), "mood": m.value, "moment": m.moment} for m in await practices.moods(tx, person_id)
+        ],
+        "questionnaires": [
+            {"at": f.started_at.isoformat(), "questionnaire": f.questionnaire, "answers": f.answers}
+            for f in await practices.forms(tx, person_id)
+        ],
     }
 
 
