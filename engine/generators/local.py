@@ -14,6 +14,7 @@ from config import Language, Script
 from config.settings import TransformersSettings
 from engine.generators import prompt
 from engine.generators.detokenizer import Detokenizer
+from engine.generators.encoding import Encoder
 from engine.generators.visible import Visible
 from engine.types import GeneratorError, Piece, Request
 
@@ -42,7 +43,7 @@ class LocalGenerator:
         self._settings = settings
         self._sampling = sampling
         self._loaded: Loaded | None = None
-        self._folds_system = False
+        self._encoder: Encoder | None = None
         self._worker: Worker | None = None
         self._watching: asyncio.Task[None] | None = None
         self._jobs: set[Job] = set()
@@ -58,7 +59,6 @@ class LocalGenerator:
         except ImportError:
             raise GeneratorError('language models need an extra: pip install "psyllm-bot[llm]"') from None
         self._loaded, self.version = loaded, loaded.version
-        self._folds_system = self._settings.prompt == "chat" and not _takes_system(loaded.tokenizer)
         self._worker = self._new_worker()
         self._watching = asyncio.create_task(self._watch(), name="watch-language-model")
 
@@ -119,34 +119,22 @@ class LocalGenerator:
     def _tokens(self, request: Request, loaded: "Loaded") -> list[int]:
         """The prompt's tokens, with as much history as there is room for. Raises GeneratorError."""
         room = loaded.context - min(self._settings.max_new_tokens, loaded.context // 2)
-        tokens = self._encode(request, loaded.tokenizer, 0)
+        encoder = self._encoder_of(loaded)
+        tokens = encoder.encode(request, 0)
         if len(tokens) > room:
             raise GeneratorError("the text is too long for the model")
         history = min(int(loaded.context * HISTORY_SHARE), room - len(tokens))
         while history and request.history:
-            longer = self._encode(request, loaded.tokenizer, history)
+            longer = encoder.encode(request, history)
             if len(longer) <= room:
                 return longer
             history = history * 3 // 4 if history > 32 else 0  # a template may add more than is reckoned
         return tokens
 
-    def _encode(self, request: Request, tokenizer: Any, history_tokens: int) -> list[int]:
-        """Tokens of the prompt. Special tokens are only those of the template: texts hold none after `_clean`."""
-
-        def count(text: str) -> int:
-            return len(tokenizer.encode(text, add_special_tokens=False))
-
-        if self._settings.prompt == "completion":
-            text = _clean(prompt.completion(request, history_tokens, count), tokenizer)
-            tokens: list[int] = _beginning(tokenizer) + tokenizer.encode(text, add_special_tokens=False)
-            return tokens
-        messages = [
-            {"role": m.role, "content": _clean(m.content, tokenizer)}
-            for m in prompt.chat(request, history_tokens, count)
-        ]
-        text = _render(tokenizer, _folded(messages) if self._folds_system else messages)
-        rendered: list[int] = tokenizer.encode(text, add_special_tokens=False)
-        return rendered
+    def _encoder_of(self, loaded: "Loaded") -> Encoder:
+        if self._encoder is None:
+            self._encoder = Encoder(loaded.tokenizer, self._settings.prompt)
+        return self._encoder
 
     def _new_worker(self) -> "Worker":
         from engine.generators.worker import Worker
@@ -163,12 +151,13 @@ class LocalGenerator:
         loaded = self._loaded
         batch = Batch(loaded.model, self._settings.batch_size, loaded.context, loaded.stop)
         for language in Language:
-            batch.keep_prefix(self._common_beginning(language, loaded.tokenizer)[: loaded.context // 2])
+            batch.keep_prefix(self._common_beginning(language, loaded)[: loaded.context // 2])
         return batch
 
-    def _common_beginning(self, language: Language, tokenizer: Any) -> list[int]:
+    def _common_beginning(self, language: Language, loaded: "Loaded") -> list[int]:
+        encoder = self._encoder_of(loaded)
         script = Script.HANS if language == Language.ZH else Script.LATIN
-        first, second = (self._encode(Request(text, language, script), tokenizer, 0) for text in ("1", "?"))
+        first, second = (encoder.encode(Request(text, language, script), 0) for text in ("1", "?"))
         same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
         return [token for token, _ in same]
 
@@ -210,39 +199,3 @@ def _load(settings: TransformersSettings) -> "Loaded":
     from engine.generators.loading import load
 
     return load(settings)
-
-
-def _beginning(tokenizer: Any) -> list[int]:
-    """The token that begins every text, for tokenizers that use one."""
-    return [token for token in tokenizer.encode("")[:1] if token == tokenizer.bos_token_id]
-
-
-def _render(tokenizer: Any, messages: list[dict[str, str]]) -> str:
-    """The prompt of a chat template; `enable_thinking` is read by the templates of models that can think aloud."""
-    text: str = tokenizer.apply_chat_template(
-        messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
-    )
-    return text
-
-
-def _takes_system(tokenizer: Any) -> bool:
-    """Whether the chat template knows system messages; some raise, some leave them out."""
-    try:
-        return "marker" in _render(
-            tokenizer, [{"role": "system", "content": "marker"}, {"role": "user", "content": "hello"}]
-        )
-    except Exception:  # whatever a template raises
-        return False
-
-
-def _folded(messages: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The system message put at the head of the first user message."""
-    system, first, *rest = messages
-    return [{"role": "user", "content": f"{system['content']}\n\n{first['content']}"}, *rest]
-
-
-def _clean(text: str, tokenizer: Any) -> str:
-    """The text without anything that this tokenizer reads as a control token."""
-    for token in tokenizer.all_special_tokens:
-        text = text.replace(token, " ")
-    return text

@@ -20,8 +20,9 @@ from config.settings import TransformersSettings
 from engine import GeneratorError, Request, Role, Turn
 from engine.generators import prompt
 from engine.generators.detokenizer import Detokenizer
+from engine.generators.encoding import clean
 from engine.generators.loading import Loaded, load
-from engine.generators.local import LocalGenerator, _clean
+from engine.generators.local import LocalGenerator
 from engine.generators.sampling import Sampling
 from tests.emulators import tiny_model
 
@@ -177,7 +178,7 @@ def test_whatever_the_history_the_prompt_fits_and_rules_and_text_are_whole(
     tokens = generator._tokens(Request(text, Language.ZH, Script.HANS, history=tuple(turns)), loaded)
     assert len(tokens) + 24 <= loaded.context
     shown = loaded.tokenizer.decode(tokens)
-    assert _clean(prompt.escape(text), loaded.tokenizer) in shown
+    assert clean(prompt.escape(text), loaded.tokenizer) in shown
     if form == "chat":
         assert prompt.load_words(Language.ZH).system.strip() in shown
 
