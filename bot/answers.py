@@ -8,12 +8,14 @@ from dataclasses import replace
 from itertools import takewhile
 
 from adapters import Adapter, Address, Copy, Kind, Thumbs
+from bot.case_words import content, label
 from bot.commands import Commands, Handler
 from bot.desk.drafting import Drafting
 from bot.desk_chat import DeskChat
+from bot.desks import Desks
 from bot.followups.offers import Offers
 from bot.followups.words import Words
-from bot.handoff import Desks, content, label
+from bot.handoff import Handoffs
 from bot.memory import Memories, Recalled
 from bot.speak import Buttons, Speaker
 from bot.store import Store, Transaction, conversations, handoffs, messages, outbox, turns
@@ -47,6 +49,7 @@ class Answers:
         wording: Wording,
         speaker: Speaker,
         desks: Desks,
+        handoffs: Handoffs,
         commands: Commands,
         memories: Memories,
         desk_chat: DeskChat,
@@ -61,6 +64,7 @@ class Answers:
         self._wording = wording
         self._speaker = speaker
         self._desks = desks
+        self._handoffs = handoffs
         self._commands = commands
         self._memories = memories
         self._desk_chat = desk_chat
@@ -150,6 +154,8 @@ class Answers:
         handled = [m.id for m in taken]
         if self._drafting.reviews(person):
             return Outcome(handled, apply=self._held(taken[-1], answer, written), fence=person.fence)
+        if person.holder != conversations.BOT:  # somebody was called: no word about anything else
+            return Outcome(handled, self._answer_rows(person, written, answer, buttons=(), thumbs=False))
         if question := await self._memories.question(person, taken, earlier):
             # Not both: a thumb under a question could be taken for the answer to it.
             text = f"{written}\n\n{question.text}"

@@ -22,10 +22,11 @@ from bot.desk.drafting import Drafting, ReviewMode
 from bot.desk.due import Due
 from bot.desk.floor import Floor
 from bot.desk_chat import DeskChat
+from bot.desks import Desks
 from bot.escalation import Escalation
 from bot.feedback import Feedback
 from bot.followups import FollowUpParts, make_follow_ups
-from bot.handoff import Desks, Handoffs
+from bot.handoff import Handoffs
 from bot.intake import Intake
 from bot.memory import Memories
 from bot.opinions import Opinions
@@ -187,6 +188,7 @@ def build(
         wording,
         speaker,
         desks,
+        handoffs,
         Commands(store, handoffs, speaker, wording, more),
         memories,
         DeskChat(store, desk, speaker, page_answers),

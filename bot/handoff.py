@@ -5,13 +5,8 @@ Callers hold the lock of the conversation (`conversations.lock` or `find_or_crea
 
 from dataclasses import dataclass, replace
 
-from bot.case_words import content as content
-from bot.case_words import label as label
-from bot.case_words import platform_name as platform_name
-from bot.case_words import speech as speech
-from bot.case_words import waited as waited
-from bot.desks import CONSOLE as CONSOLE
-from bot.desks import Desks as Desks
+from bot.case_words import label
+from bot.desks import Desks
 from bot.pager import Pager
 from bot.reopening import lately
 from bot.speak import Speaker
@@ -43,12 +38,18 @@ class Handoffs:
         """
         if current is None:
             return await self._open(tx, person, found, message_id)
-        if found.level.rank > current.rank:
+        if found.level.rank > current.rank or (not found.unsure and await self.is_unsure(tx, current)):
             return await self._raise(tx, person, found, message_id, current)
         return current
 
+    async def is_unsure(self, tx: Transaction, current: Handoff) -> bool:
+        """Whether a handoff rests on a guess so far: then the bot goes on answering until somebody takes it."""
+        judged = await messages.assessments(tx, [current.message_id or 0])
+        opened = judged.get(current.message_id or 0)
+        return opened is not None and opened.unsure
+
     async def _open(self, tx: Transaction, person: Conversation, found: Assessment, message_id: int) -> Handoff:
-        await self._hold(tx, person)
+        await self._hold(tx, person, answered=not found.unsure)
         handoff = await handoffs.add(
             tx,
             person.id,
@@ -70,17 +71,18 @@ class Handoffs:
     async def _raise(
         self, tx: Transaction, person: Conversation, found: Assessment, message_id: int, current: Handoff
     ) -> Handoff:
+        level = max(found.level, current.level)
         await handoffs.change(
             tx,
             current.id,
-            level=found.level,
-            rank=found.level.rank,
+            level=level,
+            rank=level.rank,
             category=found.category,
             about=found.about,
             message_id=message_id,
         )
-        await handoffs.note(tx, current.id, "bot", "raised", found.level.value)
-        raised = replace(current, level=found.level, rank=found.level.rank, category=found.category, about=found.about)
+        await handoffs.note(tx, current.id, "bot", "raised", level.value)
+        raised = replace(current, level=level, rank=level.rank, category=found.category, about=found.about)
         if current.state == handoffs.WAITING:
             await self._hold(tx, person)
             await self._comfort(tx, person, found, raised, message_id, [])
@@ -102,13 +104,15 @@ class Handoffs:
         roster = self.desks.roster
         return any(roster.on_call(rung, tx.now) for rung in range(len(roster.ladder)))
 
-    async def _hold(self, tx: Transaction, person: Conversation) -> None:
-        """Nothing that was being written for the person leaves any more; what waited is answered by what comes now."""
+    async def _hold(self, tx: Transaction, person: Conversation, answered: bool = True) -> None:
+        """Nothing that was being written for the person leaves any more; what waited is answered by what comes now,
+        unless `answered` is false."""
         person.holder = conversations.WAITING
         person.fence += 1
-        person.turn_due_at = None
         await outbox.drop_fenced(tx, person.id, person.fence, "a handoff began")
-        await messages.finish_pending(tx, person.id)
+        if answered:
+            person.turn_due_at = None
+            await messages.finish_pending(tx, person.id)
 
     async def _comfort(
         self,

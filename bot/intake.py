@@ -12,7 +12,8 @@ from prometheus_client import Counter, Histogram
 
 from adapters import Kind, Message, Receipt
 from bot.batch import Batcher
-from bot.handoff import Desks, Handoffs
+from bot.desks import Desks
+from bot.handoff import Handoffs
 from bot.store import TURNS, Store, Transaction, conversations, handoffs, messages, opinions, outbox
 from bot.store.conversations import Conversation
 from bot.store.messages import DONE, PENDING

@@ -34,7 +34,9 @@ class Wording:
 
     def safety(self, person: Conversation, found: Assessment) -> str:
         """The reviewed safety text for an assessment at URGENT or EMERGENCY."""
-        if found.about is About.OTHER:
+        if found.unsure:
+            key = "safety.unsure"
+        elif found.about is About.OTHER:
             key = f"safety.other_person.{found.level.value}"
         else:
             key = f"safety.{found.level.value}.{found.category.value if found.category else 'other'}"

@@ -91,6 +91,12 @@ class Evidence:
     rule: str
 
 
+SURE_FROM = 0.85
+"""Scores of the learned part from which on a text of everyday talk is hardly ever meant."""
+
+_QUIET_RULES = ("model", "distress.", "grief", "abuse.past")
+
+
 @dataclass(frozen=True, slots=True)
 class Assessment:
     """The screener's judgement of one text.
@@ -104,6 +110,13 @@ class Assessment:
     evidence: tuple[Evidence, ...] = ()
     version: str = ""
     about: About = About.SELF
+
+    @property
+    def unsure(self) -> bool:
+        """Whether nothing but the learned part, and not loudly, speaks of danger: a reason to look and to ask, and
+        none to speak as if it were so."""
+        quiet = all(each.rule.startswith(_QUIET_RULES) for each in self.evidence)
+        return self.level.needs_human and quiet and self.score < SURE_FROM
 
 
 class Screener(Protocol):

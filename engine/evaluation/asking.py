@@ -28,4 +28,13 @@ def make_request(
         script = Script.LATIN
     elif script is Script.LATIN:
         script = Script.HANS
-    return Request(text, chosen, script, turns, screener.assess(text, turns).level, conversation=conversation)
+    found = screener.assess(text, turns)
+    return Request(
+        text,
+        chosen,
+        script,
+        turns,
+        found.level,
+        conversation=conversation,
+        unsure=found.unsure,
+    )
