@@ -28,13 +28,13 @@ def make_request(
         script = Script.LATIN
     elif script is Script.LATIN:
         script = Script.HANS
-    found = screener.assess(text, turns)
+    judged = screener.assess(text, turns)
     return Request(
         text,
         chosen,
         script,
         turns,
-        found.level,
+        judged.level,
         conversation=conversation,
-        unsure=found.unsure,
+        unsure=judged.unsure,
     )
