@@ -21,7 +21,7 @@ _ASKING = {
     Language.ZH: re.compile("[?？]|怎么|如何|该不该|要不要|求助|办法|建议"),
     Language.EN: re.compile(r"\?|\bhow (can|do|should|to)\b|\bwhat (can|should|do)\b|\bshould i\b|\badvice\b"),
 }
-_SHORT = {Language.ZH: 80, Language.EN: 200}  # characters of a message whose words belong together
+_SHORT = {Language.ZH: 80, Language.EN: 110}  # characters of a message whose words belong together
 _OPENING = {Language.ZH: 12, Language.EN: 24}  # characters; a shorter first sentence is only a greeting
 _NAMED = 3.0
 _FIRST, _ASKED, _AGAIN, _HINT, _TOPIC = 2.0, 1.0, 0.5, 0.6, 2.0  # what is added to it
