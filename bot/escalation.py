@@ -10,7 +10,8 @@ from datetime import timedelta
 import structlog
 from prometheus_client import Counter, Gauge
 
-from bot.handoff import Handoffs, label
+from bot.case_words import label
+from bot.handoff import Handoffs
 from bot.store import HANDOFFS, Store, Transaction, conversations, drafts, escalations, handoffs, offers, outbox, people
 from bot.store.conversations import Conversation
 from bot.store.handoffs import Handoff

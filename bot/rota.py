@@ -10,7 +10,7 @@ from datetime import datetime
 
 import structlog
 
-from bot.handoff import Desks
+from bot.desks import Desks
 from bot.store import ROSTER, Store, Transaction, roster_changes
 from bot.store.roster_changes import Entry
 from config import ConfigError, Roster, RosterChange

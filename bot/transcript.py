@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from adapters import Address, Button, Kind, Thumbs
 from adapters.web import Shown
-from bot.handoff import Desks
+from bot.desks import Desks
 from bot.store import Store, conversations, feedback, messages
 from bot.store.messages import Stored
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from bot.handoff import content, label
+from bot.case_words import content, label
 from bot.store import messages
 from bot.store.conversations import Conversation
 from bot.store.handoffs import Handoff

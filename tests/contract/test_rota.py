@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from bot.handoff import Desks
+from bot.desks import Desks
 from bot.rota import GapError, Rota, stored
 from bot.store import Store
 from config import ConfigError, Counsellor, Leave, Override, Roster, Step
