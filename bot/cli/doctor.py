@@ -125,7 +125,9 @@ async def _channels(settings: Settings) -> AsyncIterator[Finding]:
     async for tried in check_channels(settings, roster):
         yield Finding("fault" if tried.problem else "ok", tried.about, tried.problem or "pages can take this way")
     if settings.operator.heartbeat_url is None:
-        advice = "nobody hears of it if this program stops; set operator.heartbeat_url to a monitoring service's address"
+        advice = (
+            "nobody hears of it if this program stops; set operator.heartbeat_url to a monitoring service's address"
+        )
         yield Finding("warning", "heartbeat", advice)
 
 

@@ -19,18 +19,28 @@ AT_NIGHT = "quiet_hours = [00:00:00, 23:59:59.999999]\n"
 
 
 @pytest.fixture
-async def start(database_url: str, tmp_path: Path) -> AsyncIterator[Open]:
-    """Opens a house with a roster, on both databases."""
+async def start(tmp_path: Path) -> AsyncIterator[Open]:
+    """Opens a house with a roster, on SQLite."""
     async with AsyncExitStack() as stack:
-
-        async def opened(roster: str, **values: Any) -> House:
-            return await stack.enter_async_context(open_house(database_url, tmp_path, roster, **values))
-
-        yield opened
+        yield opener(stack, f"sqlite+aiosqlite:///{tmp_path / 'paging.db'}", tmp_path)
 
 
-async def test_one_channel_at_a_time_and_the_next_at_once_when_a_page_fails_for_good(start: Open) -> None:
-    house = await start(LIN_MAIL + SAM + LADDER)
+@pytest.fixture
+async def start_both(database_url: str, tmp_path: Path) -> AsyncIterator[Open]:
+    """The same on both databases, for what has statements of its own."""
+    async with AsyncExitStack() as stack:
+        yield opener(stack, database_url, tmp_path)
+
+
+def opener(stack: AsyncExitStack, url: str, folder: Path) -> Open:
+    async def opened(roster: str, **values: Any) -> House:
+        return await stack.enter_async_context(open_house(url, folder, roster, **values))
+
+    return opened
+
+
+async def test_one_channel_at_a_time_and_the_next_at_once_when_a_page_fails_for_good(start_both: Open) -> None:
+    house = await start_both(LIN_MAIL + SAM + LADDER)
     house.desk.faults["900"] = [Rejected("no such chat")]
     await house.urgent()
     [page] = await house.mail.wait("lin", 1)
@@ -91,8 +101,8 @@ async def test_an_emergency_pages_every_step_by_every_channel_at_once(start: Ope
     await house.desk.wait("901", 1)
 
 
-async def test_i_m_coming_stops_the_climbing_and_counts_only_for_a_while(start: Open) -> None:
-    house = await start(LIN + SAM + LADDER, ack_minutes=2)
+async def test_i_m_coming_stops_the_climbing_and_counts_only_for_a_while(start_both: Open) -> None:
+    house = await start_both(LIN + SAM + LADDER, ack_minutes=2)
     await house.urgent()
     page = await house.desk.last("900", 1)
     assert page.actions == ["claim 1", "coming 1", "cannot 1", "callmore 1 0"]
@@ -118,8 +128,8 @@ async def test_in_an_emergency_i_m_coming_spares_only_who_said_it(start: Open) -
     await until(house.app.store, lambda: chat_has(house, "900", WORDS.get("desk.did_not_come")))
 
 
-async def test_i_can_t_brings_the_next_step_at_once_and_is_not_asked_again(start: Open) -> None:
-    house = await start(LIN + SAM + LADDER)
+async def test_i_can_t_brings_the_next_step_at_once_and_is_not_asked_again(start_both: Open) -> None:
+    house = await start_both(LIN + SAM + LADDER)
     await house.urgent()
     await house.desk.wait("900", 1)
     await house.press("900", "cannot 1")
@@ -139,8 +149,8 @@ async def test_the_last_who_can_t_come_is_told_so_and_is_called_again_later(star
     await house.desk.wait("900", 3)
 
 
-async def test_a_rise_in_danger_pages_again_also_who_said_no(start: Open) -> None:
-    house = await start(LIN + SAM + LADDER)
+async def test_a_rise_in_danger_pages_again_also_who_said_no(start_both: Open) -> None:
+    house = await start_both(LIN + SAM + LADDER)
     await house.urgent()
     await house.desk.wait("900", 1)
     await house.press("900", "cannot 1")
@@ -275,8 +285,8 @@ async def user_told_to_call(house: House) -> bool:
     return any("no counsellor has picked up yet" in text for text in house.user.of("a"))
 
 
-async def test_telegram_down(start: Open) -> None:
-    house = await start(LIN + SAM + OPS + LADDER)
+async def test_telegram_down(start_both: Open) -> None:
+    house = await start_both(LIN + SAM + OPS + LADDER)
     house.desk.faults = {chat: [Retryable("down", 600)] * 20 for chat in ("900", "901")}
     await house.urgent()
     await house.operator_told("page_failed")
@@ -295,8 +305,8 @@ async def test_the_only_counsellor_blocked_the_bot(start: Open) -> None:
     assert found.next_step_at - house.clock() <= timedelta(seconds=60)
 
 
-async def test_wechat_s_window_is_closed(start: Open) -> None:
-    house = await start(LIN + OPS + '[[ladder]]\nwho = ["lin"]\n')
+async def test_wechat_s_window_is_closed(start_both: Open) -> None:
+    house = await start_both(LIN + OPS + '[[ladder]]\nwho = ["lin"]\n')
     house.wechat.faults["w"] = [WindowClosed("closed")]
     await house.app.intake.receive([says("w", "urgent", platform="wechat")])
     await house.operator_told("user_unreachable")
