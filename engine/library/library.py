@@ -30,7 +30,7 @@ from engine.library.situations import Situations
 from engine.types import Passage
 
 GENERAL = "general"  # the topic of whoever has not said yet what it is about
-_MAX_QUERY = 3000  # characters of a text that are looked at
+_MAX_QUERY = 2000  # characters of a text that are looked at
 _STRONG_CUE = 6.0
 _CUE = 2.0
 _GROUNDING = ("information", "suggestion", "validation")  # strategies that a model can use

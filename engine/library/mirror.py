@@ -11,7 +11,7 @@ from typing import Any
 
 from config import Language
 
-_MAX_READ = 3000
+_MAX_READ = 1500
 _MAX_CLAUSES = 12  # of a sentence
 _LEAST = 0.5  # below this nothing is given back
 _EARLY = 0.5  # what an opening sentence is worth beside a later one
