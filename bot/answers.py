@@ -18,13 +18,13 @@ from bot.followups.words import Words
 from bot.handoff import Handoffs
 from bot.memory import Memories, Recalled
 from bot.speak import Buttons, Speaker
-from bot.store import Store, Transaction, conversations, handoffs, messages, outbox, turns
+from bot.store import Store, Transaction, companions, conversations, handoffs, messages, outbox, turns
 from bot.store.conversations import Conversation
 from bot.store.messages import Stored
 from bot.store.outbox import Outgoing
 from bot.turn import Outcome, Work
 from bot.wording import Wording, in_script
-from config import Language, Script, load_texts
+from config import Counsellor, Language, Script, load_texts
 from engine import Answer, Level, Request, Turn
 from engine.language import other_language
 from engine.responder import OnText, Responder
@@ -265,37 +265,47 @@ class Answers:
         return key in load_texts(Language.EN).keys()  # noqa: SIM118
 
     async def _relay(self, work: Work) -> Outcome:
-        """Pass the user's words on to the counsellor's chat. The console shows them by itself."""
+        """Pass the user's words on to the chats of the counsellor and of a second. The console shows them by itself."""
         taken = list(
             takewhile(lambda m: m.kind not in (Kind.COMMAND, Kind.ACTION, Kind.ARRIVED, Kind.LEFT), work.pending)
         )
         async with self._store.reading() as tx:
             handoff = await handoffs.open_of(tx, work.person.id)
-        counsellor = self._desks.roster.counsellor(handoff.counsellor or "") if handoff else None
-        address = self._desks.talk_address(counsellor) if counsellor else None
-        if not (handoff and counsellor and address):
-            return Outcome([m.id for m in taken])
+            company = await companions.of(tx, handoff.id) if handoff else []
+        seconds = [c.counsellor for c in company if c.role == companions.SECOND]
+        there = [
+            self._desks.roster.counsellor(one or "") for one in (handoff.counsellor if handoff else None, *seconds)
+        ]
+        rows = [row for one in there if handoff and one for row in self._relayed(work.person, taken, handoff.id, one)]
+        return Outcome([m.id for m in taken], rows)
+
+    def _relayed(
+        self, person: Conversation, taken: Sequence[Stored], handoff_id: int, counsellor: Counsellor
+    ) -> list[Outgoing]:
+        """A user's messages as they stand in one counsellor's chat; none without a chat."""
+        if (address := self._desks.talk_address(counsellor)) is None:
+            return []
         words = load_texts(counsellor.languages[0])
         rows: list[Outgoing] = []
         for message in taken:
-            text = words.get("desk.relay", name=label(words, work.person), text=content(words, message))
+            text = words.get("desk.relay", name=label(words, person), text=content(words, message))
             parts: list[tuple[str, Copy | None]] = [(part, None) for part, _ in self._speaker.parts(address, text)]
-            if message.attachments and self._can_copy(work.person.address, address):
-                parts.append(("", Copy(work.person.address, message.reference)))
+            if message.attachments and self._can_copy(person.address, address):
+                parts.append(("", Copy(person.address, message.reference)))
             rows += [
                 Outgoing(
-                    conversation_id=work.person.id,
+                    conversation_id=person.id,
                     address=address,
                     kind=outbox.Kind.RELAY,
                     text=part,
                     counsellor=counsellor.id,
-                    handoff_id=handoff.id,
+                    handoff_id=handoff_id,
                     transcript=False,
                     copy=copy,
                 )
                 for part, copy in parts
             ]
-        return Outcome([m.id for m in taken], rows)
+        return rows
 
     def _can_copy(self, source: Address, target: Address) -> bool:
         """Whether a photo or voice message can be shown in the counsellor's chat as it is."""

@@ -13,6 +13,7 @@ from adapters import Capabilities, Kind, Unit
 from bot.app import App
 from bot.desk import DeskError
 from bot.desk.drafting import distance
+from bot.packet_text import as_text, sections
 from bot.quota import quota_of
 from bot.store import Cipher, Store, conversations, drafts, handoffs, messages, offers, people
 from bot.store.cipher import new_key
@@ -467,6 +468,25 @@ async def test_the_quota_counts_down_and_begins_anew_with_the_users_next_word(na
     await narrow.says("ho")
     await narrow.user.wait("a", 2)
     assert await left_of(narrow) == 4
+
+
+async def test_the_packet_says_what_is_known_in_the_readers_language(house: House) -> None:
+    await house.says("I'm 15 and my mum is here with me")
+    case = await house.claimed()
+    await house.says("urgent")
+    seen = await house.app.desk.case(case, "lin")
+    assert seen
+    packet = seen.packet
+    assert (packet.level.value, packet.reason, packet.version, packet.rules) == ("urgent", "screen", "words", ("word",))
+    assert {k.topic: k.answer for k in packet.known if k.topic in ("minor", "alone")} == {"minor": "yes", "alone": "no"}
+    assert {"999", "116 123"} <= set(packet.lines_given) or not any(s.sent for s in packet.bot_said)
+    assert packet.looking == ("lin",)
+    for language in Language:
+        words = load_texts(language)
+        text = as_text(sections(packet, words, house.clock(), house.app.desk.name))
+        assert words.get("topic.minor") in text
+        assert words.get("packet.open") in text
+        assert "Europe/London" in text
 
 
 def test_a_plan_has_six_fields_with_headings() -> None:

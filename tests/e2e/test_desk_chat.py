@@ -64,6 +64,9 @@ async def test_a_colleague_comes_along_by_button_and_goes_again(house: House) ->
     await house.told(SAM, WORDS.get("desk.joined_by_you"))
     await sends(house, SAM, "hello from Sam", Kind.TEXT)
     assert await house.user.wait("a", 1, "counsellor") == ["hello from Sam"]
+    await house.says("glad you are both here")
+    for chat in (LIN, SAM):
+        await house.told(chat, "glad you are both here")
     await sends(house, SAM, "leave")
     await house.told(SAM, WORDS.get("desk.left"))
 
