@@ -97,6 +97,15 @@ def refusal(error: pytest.ExceptionInfo[DeskError]) -> str:
     return error.value.key
 
 
+@pytest.mark.parametrize("words", ["I want to talk to a real person", "我想找真人聊聊"])
+async def test_plain_words_ask_for_a_person_behind_those_in_danger(house: House, words: str) -> None:
+    await house.says(words)
+    await house.user.wait("a", 1)
+    await house.app.intake.receive([says("b", "urgent")])
+    queue = [found for found, _ in await house.app.desk.queue()]
+    assert [(found.reason, found.rank > 0) for found in queue] == [("screen", True), ("request", False)]
+
+
 # Passing on
 
 
