@@ -47,8 +47,8 @@ class Composer:
         words, action = self._words, self._visit.action
         tool(words("key.canned"), "quickreply", "/", self._choose_reply)
         self._ask = tool(words("key.draft"), "edit_note", "d", action(self._make_draft))
-        ui.label("Ctrl + Enter").classes("hint").props('aria-hidden="true"')
-        ui.button(words("send"), on_click=action(self._send)).props("unelevated no-caps").classes("send")
+        send = ui.button(words("send"), on_click=action(self._send)).classes("send")
+        send.props(f'unelevated no-caps title="{words("send")} (Ctrl + Enter)"')
 
     async def _send(self) -> None:
         written = str(self._text.value or "").strip()
