@@ -248,6 +248,36 @@ def oncall_page_test(counsellor: Annotated[str, typer.Argument(help="The counsel
     raise typer.Exit(page_test(counsellor))
 
 
+@oncall.command("add")
+def oncall_add(
+    file: Annotated[str, typer.Argument(help="[[overrides]] and [[leave]] as in roster.toml; - for standard input.")],
+    accept_gaps: Annotated[bool, typer.Option(help="Also if nobody is on call at some time then.")] = False,
+) -> None:
+    """Change who is on call, at once in every running process: psyllm oncall import FILE ... | psyllm oncall add -"""
+    from bot.cli.roster_changes import add_changes
+
+    add_changes(file, accept_gaps)
+
+
+@oncall.command("changes")
+def oncall_changes() -> None:
+    """What was changed in the console or with add, and holds."""
+    from bot.cli.roster_changes import show_changes
+
+    show_changes()
+
+
+@oncall.command("remove")
+def oncall_remove(
+    id: Annotated[int, typer.Argument(help="As psyllm oncall changes lists it.")],  # noqa: A002
+    accept_gaps: Annotated[bool, typer.Option(help="Also if nobody is on call at some time then.")] = False,
+) -> None:
+    """Take a change back."""
+    from bot.cli.roster_changes import remove_change
+
+    remove_change(id, accept_gaps)
+
+
 @oncall.command("invite")
 def oncall_invite(counsellor: Annotated[str, typer.Argument(help="The counsellor's id in the roster.")]) -> None:
     """Print a one-time link with which a counsellor sets a password for the console."""

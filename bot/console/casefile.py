@@ -76,7 +76,8 @@ class CaseFile:
 
     def draw(self, case: Case) -> None:
         """Show what changed."""
-        packet = replace(case.packet, notes=(), plan=None)  # they have sheets of their own
+        others = tuple(name for name in case.packet.looking if name != self._me)
+        packet = replace(case.packet, looking=others, notes=(), plan=None)  # notes and plan have sheets of their own
         known = sections(packet, self._words.texts, datetime.now(UTC), self._desk.name)
         self._if_new("packet", known, lambda: self._draw_packet(known))
         self._if_new("notes", case.notes, lambda: self._draw_notes(self._notes, case.notes, "no_notes"))

@@ -56,7 +56,7 @@ async def opened(app: App) -> int:
 
 def test_the_roles_rights_are_these() -> None:
     rights = {
-        role: {right for right in Right if may(Counsellor(id="x", name="X", role=role), right)}  # type: ignore[arg-type]  # a role
+        role: {right for right in Right if may(Counsellor(id="x", name="X", role=role), right)}
         for role in ("counsellor", "supervisor", "operator")
     }
     assert rights == {

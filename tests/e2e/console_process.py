@@ -9,6 +9,7 @@ import asyncio
 import json
 import socket
 import sys
+from functools import reduce
 from pathlib import Path
 
 import uvicorn
@@ -69,9 +70,17 @@ length = 2
 )
 
 
+def in_pictures(country: str) -> str:
+    """The roster of the pictures, with names and times of their country."""
+    if country != "CN":
+        return IN_PICTURES
+    names = {"Lin": "小林", "Sam": "阿山", "Kim": "金老师", "Robin": "老罗", "Europe/London": "Asia/Shanghai"}
+    return reduce(lambda text, name: text.replace(f'"{name}"', f'"{names[name]}"'), names, IN_PICTURES)
+
+
 async def main(folder: str, country: str = "") -> None:
     made = settings(Path(folder), work={"poll_seconds": 0.1}, country=country or "GB")
-    (Path(folder) / "roster.toml").write_text(IN_PICTURES if country else ALWAYS)
+    (Path(folder) / "roster.toml").write_text(in_pictures(country) if country else ALWAYS)
     app = build(made) if country else build(made, screener=WordScreener(), generator=EchoGenerator())
     accounts = Accounts(app.store, app.roster)
     await prepare(app.store)

@@ -13,8 +13,7 @@ from tests.e2e.browser import chromium
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
 PHONE = {"width": 390, "height": 800}
-DESK = {"width": 1200, "height": 900}
-QUEUE = {"width": 900, "height": 440}
+DESK = {"width": 1360, "height": 860}
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,7 @@ class Scene:
     urgent: str
     greeting: str
     thanks: str
+    note: str
 
 
 SCENES = (
@@ -38,7 +38,8 @@ SCENES = (
         ("最近总是睡不着，一躺下脑子就停不下来", "主要是工作，还有点怕第二天起不来"),
         "真的撑不住了，有时候觉得死了算了",
         "你好，我是小林。你前面说的我都看了，一个人扛了这么久，很不容易。现在身边有人吗？",
-        "嗯，室友在隔壁。谢谢你在",
+        "嗯，有室友在，谢谢",
+        "有室友在家，愿意今晚陪着。睡不好有一个月了。",
     ),
     Scene(
         "en",
@@ -47,7 +48,8 @@ SCENES = (
         ("I can't sleep lately, my head won't stop as soon as I lie down", "mostly work, and I dread the mornings"),
         "I can't go on like this, sometimes I think I'd be better off dead",
         "Hello, I'm Lin. I've read what you wrote. That is a lot to carry alone. Is anyone with you right now?",
-        "my flatmate is next door. thank you for being here",
+        "yes, my flatmate is home. thank you",
+        "Flatmate at home, will stay up tonight. Hasn't slept well for a month.",
     ),
 )
 
@@ -65,40 +67,72 @@ async def visitor(context: BrowserContext, url: str, *texts: str) -> Page:
     return page
 
 
-async def photograph(browser: Browser, url: str, invite: str, scene: Scene) -> None:
+async def counsellor(browser: Browser, url: str, invite: str, scene: Scene, **context: object) -> Page:
+    """A counsellor who has just signed in."""
+    wanted = {"locale": scene.locale, "viewport": DESK} | context
+    page = await (await browser.new_context(**wanted)).new_page()  # type: ignore[arg-type]  # playwright's keywords
+    await page.goto(f"{url}/console/setup#{invite}")
+    await page.locator("#password").fill("correct horse battery")
+    await page.locator("#submit").click()
+    await expect(page.locator(".queue h2").first).to_be_visible()
+    return page
+
+
+async def shoot(page: Page, name: str, scene: Scene) -> None:
+    """One picture, once nothing moves and no notice covers anything."""
+    await expect(page.locator(".q-notification")).to_have_count(0, timeout=30_000)
+    await page.wait_for_timeout(600)
+    await page.screenshot(path=FOLDER / f"{name}-{scene.language}.png")
+
+
+async def photograph(browser: Browser, url: str, invites: dict[str, str], scene: Scene) -> None:
     """All pictures of one language."""
     chat = await browser.new_context(locale=scene.locale, viewport=PHONE, device_scale_factor=2)  # type: ignore[arg-type]  # a size
     page = await visitor(chat, url, *scene.everyday)
     await page.screenshot(path=FOLDER / f"web-chat-{scene.language}.png")
 
-    desk = await browser.new_context(locale=scene.locale, viewport=DESK)  # type: ignore[arg-type]  # a size
-    console = await desk.new_page()
-    await console.goto(f"{url}/console/setup#{invite}")
-    await console.locator("#password").fill("correct horse battery")
-    await console.locator("#submit").click()
-    await expect(console.locator(".queue h2").first).to_be_visible()
-
+    desk = await counsellor(browser, url, invites["lin"], scene)
     others = [await browser.new_context(locale=scene.locale, viewport=PHONE) for _ in range(2)]  # type: ignore[arg-type]  # a size
     in_need = await visitor(others[0], url, scene.everyday[0], scene.urgent)
     asking = await visitor(others[1], url, scene.everyday[1])
     await asking.locator(".human").click()
-    await expect(console.locator(".card")).to_have_count(2)
-    await console.locator(".q-notification").first.wait_for(state="hidden", timeout=30_000)
-    await console.set_viewport_size(QUEUE)  # type: ignore[arg-type]  # a size
-    await console.screenshot(path=FOLDER / f"console-queue-{scene.language}.png")
-    await console.set_viewport_size(DESK)  # type: ignore[arg-type]  # a size
+    await expect(desk.locator(".card")).to_have_count(2)
+    await desk.set_viewport_size({"width": 900, "height": 420})
+    await shoot(desk, "console-queue", scene)
+    await desk.set_viewport_size(DESK)  # type: ignore[arg-type]  # a size
+    await talk(desk, in_need, scene)
+    await shoot(desk, "console-case", scene)
+    await desk.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a size
+    await shoot(desk, "console-phone", scene)
+    await plan_and_figures(browser, url, invites, scene)
 
-    await console.locator(".card .danger").first.click()
-    await console.locator(".take").click()
-    await console.locator(".reply textarea").fill(scene.greeting)
-    await console.keyboard.press("Control+Enter")
+
+async def talk(desk: Page, in_need: Page, scene: Scene) -> None:
+    """The counsellor takes the first case, greets, is answered, and keeps a note."""
+    await desk.locator(".card .q-btn").first.click()
+    await desk.locator(".reply textarea").fill(scene.greeting)
+    await desk.keyboard.press("Control+Enter")
     await expect(in_need.locator(".counsellor")).to_be_visible()
     await in_need.get_by_role("textbox").fill(scene.thanks)
     await in_need.locator(".send").click()
-    await expect(console.locator(".said.user", has_text=scene.thanks)).to_be_visible()
-    await console.screenshot(path=FOLDER / f"console-case-{scene.language}.png")
-    for context in (chat, desk, *others):
-        await context.close()
+    await expect(desk.locator(".said.user", has_text=scene.thanks)).to_be_visible()
+    await desk.get_by_role("tab").nth(1).click()
+    await desk.locator(".note_entry textarea").fill(scene.note)
+    await desk.locator(".note_entry button").click()
+    await expect(desk.locator(".kept")).to_be_visible()
+    await desk.get_by_role("tab").first.click()
+
+
+async def plan_and_figures(browser: Browser, url: str, invites: dict[str, str], scene: Scene) -> None:
+    """Who is on call, seen by an operator in the dark, and the board of a supervisor."""
+    operator = await counsellor(browser, url, invites["boss"], scene, color_scheme="dark")
+    await operator.goto(f"{url}/console/oncall")
+    await expect(operator.locator(".timeline")).to_be_visible()
+    await shoot(operator, "console-oncall", scene)
+    supervisor = await counsellor(browser, url, invites["kim"], scene)
+    await supervisor.goto(f"{url}/console/board")
+    await expect(supervisor.locator(".chart svg")).to_have_count(2)
+    await shoot(supervisor, "console-board", scene)
 
 
 async def picture(browser: Browser, scene: Scene, folder: str) -> None:
@@ -113,7 +147,9 @@ async def picture(browser: Browser, scene: Scene, folder: str) -> None:
         while not (line := await process.stdout.readline()).startswith(b"{"):
             assert line, "the bot ended before it was at work"
         said = json.loads(line)
-        await photograph(browser, f"http://127.0.0.1:{said['port']}", said["invites"]["lin"], scene)
+        await photograph(browser, f"http://127.0.0.1:{said['port']}", said["invites"], scene)
+        for context in browser.contexts:
+            await context.close()
     finally:
         process.kill()
         await process.wait()
