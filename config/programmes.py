@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import time
+from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -127,7 +128,11 @@ class Programme(_Entry):
         cycle, within = divmod(day, self.cycle_days) if self.cycle_days else (0, day)
         if cycle and self.cycles is not None and cycle >= self.cycles:
             return None
-        return next((step for step in self.steps if step.day == within), None)
+        return self._by_day.get(within)
+
+    @cached_property
+    def _by_day(self) -> dict[int, Step]:
+        return {step.day: step for step in self.steps}
 
     def next_day(self, after: int) -> int | None:
         """The first day after `after` (-1: from the beginning) for which something is planned; None at the end."""

@@ -12,12 +12,12 @@ from rich.table import Table
 
 from config import ConfigError
 
-NAMES = ("pipeline", "screening", "generation")
+NAMES = ("pipeline", "screening", "generation", "followups")
 
 
 def run_bench(name: str, json: bool) -> None:
     """Run a measurement and print it. Raises ConfigError for an unknown name or a part that is not installed."""
-    if name == "pipeline":
+    if name in ("pipeline", "followups"):
         bench = _from_repository(name)
         found, show = asyncio.run(bench.measure()), bench.show
     elif name == "screening":

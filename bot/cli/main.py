@@ -136,7 +136,7 @@ def feedback(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="pipeline, screening or generation")],
+    name: Annotated[str, typer.Argument(help="pipeline, screening, generation or followups")],
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Measure, and print ratios side by side."""
@@ -644,6 +644,55 @@ def train_guard(
     from bot.cli.train import train_guard as run_training
 
     run_training(files or [], out, seed, epochs)
+
+
+@train.command("model")
+def train_model(
+    stage: Annotated[str, typer.Option(help="text, chat or preferences.")],
+    data: Annotated[Path, typer.Option(help="The folder of texts; psyllm data prepare makes it for text and chat.")],
+    out: Annotated[Path, typer.Option(help="The folder for the model; an interrupted training goes on in it.")],
+    base: Annotated[str, typer.Option(metavar="MODEL", help="Train this model: a hub id or a folder.")] = "",
+    new: Annotated[str, typer.Option(metavar="SIZE", help="Make one anew: gpt2-small, gpt2-mini, gpt2-tiny.")] = "",
+    prompt: Annotated[
+        str, typer.Option(help="chat or completion, as in service; by the chat template where there is one.")
+    ] = "",
+    epochs: Annotated[float, typer.Option(min=0.01, help="How often each text is seen.")] = 3.0,
+    steps: Annotated[int, typer.Option(min=0, help="End after so many steps; 0: by --epochs.")] = 0,
+    length: Annotated[int, typer.Option(min=16, help="Tokens of an example.")] = 1024,
+    batch: Annotated[int, typer.Option(min=1, help="Examples in a step, on each device.")] = 8,
+    accumulate: Annotated[int, typer.Option(min=1, help="Batches in a step.")] = 1,
+    rate: Annotated[float, typer.Option(min=0, help="The learning rate; 0: what is usual for the stage.")] = 0.0,
+    lora: Annotated[int, typer.Option(min=0, help="Train adapters of this rank; 0: all weights.")] = 0,
+    beta: Annotated[float, typer.Option(min=0.001, help="Preferences: how closely to stay with the base.")] = 0.1,
+    every: Annotated[int, typer.Option(min=1, help="Steps between measuring and keeping.")] = 200,
+    patience: Annotated[int, typer.Option(min=1, help="Stop after so many measurements without gain.")] = 3,
+    seed: Annotated[int, typer.Option(help="The same seed, texts and settings give the same model.")] = 7,
+    device: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
+) -> None:
+    """Train a language model: on a domain's texts, on answers in dialogues, or on what people preferred.
+
+    A training that was killed goes on where it was kept last, by the same command. docs/training.md has the files.
+    """
+    from bot.cli.train import model_settings
+    from bot.cli.train import train_model as run_training
+
+    settings = model_settings(
+        stage=stage,
+        prompt=prompt,
+        epochs=epochs,
+        steps=steps,
+        length=length,
+        batch=batch,
+        accumulate=accumulate,
+        rate=rate,
+        lora=lora,
+        beta=beta,
+        every=every,
+        patience=patience,
+        seed=seed,
+        device=device,
+    )
+    run_training(data, out, base, new, settings)
 
 
 @evaluate.command("guard")

@@ -1,6 +1,7 @@
 """What a follow-up says: a step of a programme, or a broadcast, as a text with buttons for one person's platform."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from adapters import Button
 from bot.followups.enrolments import Refused
@@ -24,6 +25,12 @@ class Said:
     text: str
     buttons: Buttons = ()
     asking: str = ""
+
+
+@lru_cache(maxsize=256)
+def _numbers(action: str) -> Buttons:
+    row = [Button(str(n), f"{action} {n}") for n in MOODS]
+    return tuple(row[:6]), tuple(row[6:])
 
 
 class Content:
@@ -62,8 +69,7 @@ class Content:
         """The numbers 0 to 10 in two rows; pressing one completes `action`."""
         if not self.has_buttons(person):
             return ()
-        row = [Button(str(n), f"{action} {n}") for n in MOODS]
-        return tuple(row[:6]), tuple(row[6:])
+        return _numbers(action)
 
     def exercise(self, person: Conversation, name: str) -> Exercise:
         """An exercise of the library in the person's language. Raises Refused for one that is gone."""

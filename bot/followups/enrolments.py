@@ -19,7 +19,7 @@ from config.settings import FollowUpSettings
 from config.zones import zone_of_country
 
 MOST_ROUNDS = 3
-"""How often one thing may be put off."""
+"""How often one thing is sent: once, and again after each time it was put off."""
 
 
 class Refused(Exception):
@@ -169,9 +169,11 @@ class Enrolments:
             await followups.hold(tx, [(occurrence_id, at, latest)])
             return
         pending = await followups.pending_of(tx, [enrolment.id])
-        if row.o_round + 1 >= MOST_ROUNDS or any(other.due_at <= at and other.day != row.o_day for other in pending):
+        given = await followups.times_sent(tx, enrolment.id, row.o_day)
+        if given >= MOST_ROUNDS or any(other.due_at <= at and other.day != row.o_day for other in pending):
             raise Refused("next_is_near")
-        again = Planned(enrolment.id, person.address.platform, row.o_day, row.o_planned_at, at, latest, row.o_round + 1)
+        number = await followups.next_round(tx, enrolment.id, row.o_day)
+        again = Planned(enrolment.id, person.address.platform, row.o_day, row.o_planned_at, at, latest, number)
         await followups.plan(tx, [again])
 
     async def _move(self, tx: Transaction, person: Conversation, enrolment: Enrolment) -> None:

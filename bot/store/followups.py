@@ -261,18 +261,12 @@ async def claim(tx: Transaction, platform: str, limit: int) -> list[Due]:
 
 
 def _due(row: Row[Any]) -> Due:
-    found = None
-    if row.r_person_id is not None:
-        found = StoredRhythm(
-            row.r_person_id,
-            row.r_zone,
-            row.r_zone_known,
-            row.r_quiet_from,
-            row.r_quiet_until,
-            row.r_last_sent_at,
-            row.r_offered_at,
-        )
-    return Due(row.occurrence_id, row.day, row.round, row.planned_at, row.due_at, row.latest_at, _enrolment(row), found)
+    rest = len(row) - len(rhythm.c)
+    found = StoredRhythm(*row[rest:]) if row.r_person_id is not None else None
+    return Due(*row[:_OWN], Enrolment(*row[_OWN:rest]), found)
+
+
+_OWN = 6  # columns of the occurrence itself
 
 
 async def queue(tx: Transaction, ids: Sequence[int]) -> None:
@@ -328,6 +322,20 @@ async def last_sent(tx: Transaction, person_id: int, since: datetime) -> int | N
     )
     found: int | None = await tx.connection.scalar(query)
     return found
+
+
+async def times_sent(tx: Transaction, enrolment_id: int, day: int) -> int:
+    """How often a day's step was sent, or stands in the outbox."""
+    found = await tx.connection.scalar(
+        select(func.count())
+        .select_from(occurrence)
+        .where(
+            occurrence.c.enrolment_id == enrolment_id,
+            occurrence.c.day == day,
+            occurrence.c.state.in_((QUEUED, SENT)),
+        )
+    )
+    return int(found or 0)
 
 
 async def next_round(tx: Transaction, enrolment_id: int, day: int) -> int:
