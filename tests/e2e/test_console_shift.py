@@ -213,3 +213,22 @@ async def test_the_case_file_fits_a_phone(house: House) -> None:
     await expect(lin.locator(".reply textarea")).to_be_visible()
     for name in ("release", "transfer", "invite", "key.canned", "key.draft", "send"):
         await expect(lin.locator(".foot").get_by_role("button", name=word(name), exact=True)).to_be_in_viewport()
+
+
+async def test_with_approval_switched_on_an_answer_waits_for_a_counsellor(house: House) -> None:
+    lin, visitor = await house.holder("lin", "this is urgent")
+    await lin.get_by_role("button", name=word("review_on")).click()
+    await expect(lin.get_by_role("button", name=word("review_off"))).to_be_visible()
+    await press(lin, "h")
+    await sheet(lin).locator(".confirm").click()
+    await expect(lin.locator(".foot .state")).to_have_text(word("closed"))
+    await writes(visitor, "good morning")
+    await lin.get_by_role("link", name=word("review_answer")).click()
+    await expect(lin.locator(".asked")).to_have_text("good morning")
+    answer = lin.locator(".answer textarea")
+    await expect(answer).to_have_value("echo: good morning.")
+    assert "echo" not in await visitor.locator("#log").inner_text()
+    await answer.fill("Good morning, and welcome back.")
+    await lin.locator(".confirm").click()
+    await expect(visitor.locator("#log .bot .bubble").last).to_have_text("Good morning, and welcome back.")
+    await expect(lin.locator(".card.review")).to_have_count(0)
