@@ -10,7 +10,7 @@ hold the lock of their conversation.
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Row, Select, bindparam, delete, func, insert, or_, select, update
 
@@ -18,6 +18,8 @@ from bot.store import outbox as outgoing
 from bot.store.schema import Instant, conversation, enrolment, occurrence, outbox, pace, programme_hold, rhythm
 from bot.store.store import Transaction
 from bot.store.wake import FOLLOWUPS
+
+K = TypeVar("K")
 
 INVITED, ACTIVE, PAUSED, STALLED, DONE, STOPPED = "invited", "active", "paused", "stalled", "done", "stopped"
 DUE, QUEUED, SENT, SKIPPED, MISSED = "due", "queued", "sent", "skipped", "missed"
@@ -236,11 +238,6 @@ def _due_query() -> Select[Any]:
 
 
 _DUE = _due_query()
-_END = (
-    update(occurrence)
-    .where(occurrence.c.id == bindparam("row_id"), occurrence.c.ended_at.is_(None))
-    .values(state=bindparam("new_state"), reason=bindparam("why"), ended_at=bindparam("at", type_=Instant()))
-)
 _HOLD = (
     update(occurrence)
     .where(occurrence.c.id == bindparam("row_id"), occurrence.c.state == DUE)
@@ -263,7 +260,8 @@ async def claim(tx: Transaction, platform: str, limit: int) -> list[Due]:
 def _due(row: Row[Any]) -> Due:
     rest = len(row) - len(rhythm.c)
     found = StoredRhythm(*row[rest:]) if row.r_person_id is not None else None
-    return Due(*row[:_OWN], Enrolment(*row[_OWN:rest]), found)
+    mine = Enrolment(*row[_OWN:rest])
+    return Due(row.occurrence_id, row.day, row.round, row.planned_at, row.due_at, row.latest_at, mine, found)
 
 
 _OWN = 6  # columns of the occurrence itself
@@ -279,9 +277,10 @@ async def queue(tx: Transaction, ids: Sequence[int]) -> None:
 
 async def end(tx: Transaction, found: Iterable[Ended]) -> None:
     """Write down what became of occurrences. One that has ended keeps its end."""
-    rows = [{"row_id": e.id, "new_state": e.state, "why": e.reason, "at": tx.now} for e in found]
-    if rows:
-        await tx.connection.execute(_END, rows)
+    for (state, reason), ids in _grouped(((e.state, str(e.reason)), e.id) for e in found).items():
+        values = {"state": state, "reason": reason, "ended_at": tx.now}
+        statement = update(occurrence).where(occurrence.c.id.in_(ids), occurrence.c.ended_at.is_(None))
+        await tx.connection.execute(statement.values(values))
 
 
 async def hold(tx: Transaction, found: Sequence[tuple[int, datetime, datetime]]) -> None:
@@ -407,36 +406,28 @@ async def heard_window(tx: Transaction, ids: Sequence[int]) -> dict[int, int]:
     return {row.conversation_id: row.number for row in rows}
 
 
-_SENT_NOW = (
-    update(enrolment)
-    .where(enrolment.c.id == bindparam("row_id"))
-    .values(unanswered=bindparam("so_far"), last_sent_at=bindparam("at", type_=Instant()))
-)
-_PERSON_SENT = (
-    update(rhythm)
-    .where(rhythm.c.person_id == bindparam("row_id"))
-    .values(last_sent_at=bindparam("at", type_=Instant()))
-)
-_ASKED = (
-    update(rhythm)
-    .where(rhythm.c.person_id == bindparam("row_id"))
-    .values(asking=bindparam("question"), asked_at=bindparam("at", type_=Instant()))
-)
-
-
 async def note_sent(tx: Transaction, enrolments: Sequence[tuple[int, int]], person_ids: Iterable[int]) -> None:
     """A follow-up leaves in this commit: enrolments with how many are unanswered then, and whose they are."""
-    if enrolments:
-        await tx.connection.execute(_SENT_NOW, [{"row_id": i, "so_far": n, "at": tx.now} for i, n in enrolments])
-        rows = [{"row_id": i, "at": tx.now} for i in sorted(set(person_ids))]
-        await tx.connection.execute(_PERSON_SENT, rows)
+    for unanswered, ids in _grouped((count, i) for i, count in enrolments).items():
+        values = {"unanswered": unanswered, "last_sent_at": tx.now}
+        await tx.connection.execute(update(enrolment).where(enrolment.c.id.in_(ids)).values(values))
+    if ids := sorted(set(person_ids)):
+        await tx.connection.execute(update(rhythm).where(rhythm.c.person_id.in_(ids)).values(last_sent_at=tx.now))
 
 
-async def note_asked(tx: Transaction, questions: Sequence[tuple[int, str]]) -> None:
+async def note_asked(tx: Transaction, questions: Iterable[tuple[int, str]]) -> None:
     """Persons, and the command that a plain number of theirs now completes; empty: none does."""
-    if questions:
-        rows = [{"row_id": i, "question": asked, "at": tx.now} for i, asked in questions]
-        await tx.connection.execute(_ASKED, rows)
+    for asked, ids in _grouped((asked, i) for i, asked in questions).items():
+        values = {"asking": asked, "asked_at": tx.now}
+        await tx.connection.execute(update(rhythm).where(rhythm.c.person_id.in_(ids)).values(values))
+
+
+def _grouped(pairs: Iterable[tuple[K, int]]) -> dict[K, list[int]]:
+    """Ids by what is written to them: one statement writes to many."""
+    found: dict[K, list[int]] = {}
+    for key, id in pairs:  # noqa: A001
+        found.setdefault(key, []).append(id)
+    return found
 
 
 # Pace
