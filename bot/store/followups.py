@@ -12,7 +12,20 @@ from dataclasses import astuple, dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, Select, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    String,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from bot.store import outbox as outgoing
 from bot.store.schema import Instant, conversation, enrolment, occurrence, outbox, pace, programme_hold, rhythm
@@ -98,6 +111,11 @@ class Ended:
     reason: str = ""
 
 
+def _literal(state: str) -> ColumnElement[str]:
+    """A state as a word of the statement: partial indexes are not used for a parameter."""
+    return literal_column(f"'{state}'", String)
+
+
 # Rhythm
 
 
@@ -175,7 +193,9 @@ async def open_of(tx: Transaction, person_id: int) -> list[Enrolment]:
 
 async def stalled(tx: Transaction, limit: int = 500) -> list[Enrolment]:
     """Enrolments that wait for their programme to come back."""
-    rows = await tx.connection.execute(select(enrolment).where(enrolment.c.state == STALLED).limit(limit))
+    rows = await tx.connection.execute(
+        select(enrolment).where(enrolment.c.state == _literal(STALLED)).order_by(enrolment.c.id).limit(limit)
+    )
     return [_enrolment(row) for row in rows]
 
 
@@ -228,7 +248,7 @@ def _due_query() -> Select[Any]:
         .join(rhythm, rhythm.c.person_id == enrolment.c.person_id, isouter=True)
         .where(
             occurrence.c.platform == bindparam("platform"),
-            occurrence.c.state == DUE,
+            occurrence.c.state == _literal(DUE),
             occurrence.c.due_at <= bindparam("now", type_=Instant()),
         )
         .order_by(occurrence.c.due_at)
@@ -244,7 +264,7 @@ _HOLD = (
     .values(due_at=bindparam("until", type_=Instant()), latest_at=bindparam("latest", type_=Instant()))
 )
 _NEXT = select(func.min(occurrence.c.due_at)).where(
-    occurrence.c.platform == bindparam("platform"), occurrence.c.state == DUE
+    occurrence.c.platform == bindparam("platform"), occurrence.c.state == _literal(DUE)
 )
 
 
@@ -370,7 +390,7 @@ async def expire(tx: Transaction, limit: int = 500) -> int:
         .join(enrolment, enrolment.c.id == occurrence.c.enrolment_id)
         .join(outbox, outbox.c.conversation_id == enrolment.c.conversation_id)
         .where(
-            occurrence.c.state == QUEUED,
+            occurrence.c.state == _literal(QUEUED),
             occurrence.c.latest_at < tx.now,
             outbox.c.occurrence_id == occurrence.c.id,
             outbox.c.state == "waiting",

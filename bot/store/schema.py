@@ -510,6 +510,12 @@ enrolment = Table(
         sqlite_where=text("state NOT IN ('done','stopped')"),
         postgresql_where=text("state NOT IN ('done','stopped')"),
     ),
+    Index(
+        "ix_enrolment_stalled",
+        "id",
+        sqlite_where=text("state = 'stalled'"),
+        postgresql_where=text("state = 'stalled'"),
+    ),
 )
 
 occurrence = Table(

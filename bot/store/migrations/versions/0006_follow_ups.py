@@ -152,6 +152,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state NOT IN ('done','stopped')"),
         postgresql_where=sa.text("state NOT IN ('done','stopped')"),
     )
+    op.create_index(
+        "ix_enrolment_stalled",
+        "enrolment",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'stalled'"),
+        postgresql_where=sa.text("state = 'stalled'"),
+    )
     op.create_table(
         "occurrence",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -212,6 +220,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'due'"),
     )
     op.drop_table("occurrence")
+    op.drop_index("ix_enrolment_stalled", table_name="enrolment")
     op.drop_index(
         "uq_enrolment_open",
         table_name="enrolment",
