@@ -45,7 +45,7 @@ def make_server(app: App) -> FastAPI:
     if "web" in app.roles:
         accounts = Accounts(app.store, app.roster)
         server.include_router(media_routes(app.desk, accounts, app.adapters))
-        parts = Parts(app.desk, app.rota, app.page_answers, app.console, accounts)
+        parts = Parts(app.desk, app.rota, app.page_answers, app.console, accounts, app.followups)
         mount_console(server, parts, app.settings.web.public_url)
     return server
 

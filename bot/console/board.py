@@ -173,7 +173,7 @@ class BoardView:
                 ui.label(words("board.nothing")).classes("empty")
                 return
             ui.echart(options, renderer="svg").classes("chart").props('aria-hidden="true"')
-            ui.html(_table(heads, rows), sanitize=False).classes("figures")
+            ui.html(table(heads, rows), sanitize=False).classes("figures")
 
 
 def _tile(name: str, value: int, mood: str = "") -> None:
@@ -182,7 +182,8 @@ def _tile(name: str, value: int, mood: str = "") -> None:
         ui.label(name).classes("name")
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as HTML; the first cell of each row names it."""
     head = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in heads)
     body = "".join(
         f'<tr><th scope="row">{html.escape(first)}</th>'

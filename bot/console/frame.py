@@ -17,6 +17,7 @@ _PAGES = (
     ("desk", "/", "forum", "1", Right.ANSWER),
     ("oncall", "/oncall", "calendar_month", "2", Right.ANSWER),
     ("board", "/board", "bar_chart", "3", Right.NUMBERS),
+    ("followups", "/follow-ups", "schedule_send", "4", Right.FOLLOWUPS),
 )
 
 _KEYS = (
@@ -32,7 +33,7 @@ _KEYS = (
     ("t", "transfer"),
     ("i", "invite"),
     ("h", "hand_back"),
-    ("1 2 3", "pages"),
+    ("1 2 3 4", "pages"),
     ("Esc", "close"),
     ("?", "help"),
 )

@@ -8,6 +8,7 @@ from nicegui import ui
 from bot.console.account import AccountView
 from bot.console.board import BoardView
 from bot.console.case import CaseView
+from bot.console.followups import FollowUpsView
 from bot.console.frame import frame, no_entry
 from bot.console.live import Live
 from bot.console.oncall import OnCallView
@@ -17,7 +18,7 @@ from bot.console.review import ReviewView
 from bot.console.rights import Right
 from bot.console.visit import Visit
 from bot.desk import Desk
-from bot.store import HANDOFFS, ROSTER
+from bot.store import FOLLOWUPS, HANDOFFS, ROSTER
 
 MOST = 2**63 - 1  # what the database can count to
 Id = Annotated[int, Path(ge=1, le=MOST)]
@@ -85,6 +86,18 @@ def add_pages(parts: Parts) -> None:
         with ui.element("main").classes("page"):
             view = BoardView(visit, desk)
         Live(wake, lambda rung: rung == HANDOFFS, view.draw)
+        await view.draw()
+        return None
+
+    @ui.page("/follow-ups")
+    async def follow_ups_page(request: Request) -> Response | None:
+        visit = Visit(request, accounts)
+        if not visit.may(Right.FOLLOWUPS):
+            return no_entry(visit)
+        frame(visit, "followups", alerts)
+        with ui.element("main").classes("page followups"):
+            view = FollowUpsView(visit, desk.store, parts.followups, parts.rota.roster.zone)
+        Live(wake, lambda rung: rung == FOLLOWUPS, view.draw_broadcasts)
         await view.draw()
         return None
 

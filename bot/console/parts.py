@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from adapters.console import ConsoleAdapter
 from bot.console.auth import Accounts
 from bot.desk import Desk
+from bot.followups import FollowUpParts
 from bot.page_answers import PageAnswers
 from bot.rota import Rota
 
@@ -18,3 +19,4 @@ class Parts:
     page_answers: PageAnswers
     alerts: ConsoleAdapter
     accounts: Accounts
+    followups: FollowUpParts

@@ -1,10 +1,10 @@
 """Who may do and read what in the console: decided here alone, and asked by every page, action and file.
 
-| role | works at the desk | reads every conversation | sees the numbers | changes who is on call |
-|---|---|---|---|---|
-| counsellor | yes | | | |
-| supervisor | yes | yes | yes | |
-| operator | yes | | yes | yes |
+| role | works at the desk | reads every conversation | sees the numbers | changes who is on call | holds follow-ups |
+|---|---|---|---|---|---|
+| counsellor | yes | | | | |
+| supervisor | yes | yes | yes | | |
+| operator | yes | | yes | yes | yes |
 
 Whoever works at the desk reads what waits for a counsellor, what is their own, and what they were called to: invited,
 watching, or offered to them. Somebody else's conversation is not theirs to read. After the end it stays readable for
@@ -25,12 +25,13 @@ class Right(StrEnum):
     OVERSEE = "oversee"
     NUMBERS = "numbers"
     SCHEDULE = "schedule"
+    FOLLOWUPS = "followups"
 
 
 _RIGHTS = {
     "counsellor": frozenset({Right.ANSWER}),
     "supervisor": frozenset({Right.ANSWER, Right.OVERSEE, Right.NUMBERS}),
-    "operator": frozenset({Right.ANSWER, Right.NUMBERS, Right.SCHEDULE}),
+    "operator": frozenset({Right.ANSWER, Right.NUMBERS, Right.SCHEDULE, Right.FOLLOWUPS}),
 }
 
 

@@ -87,9 +87,11 @@ class Words:
 
     def span(self, start: datetime, end: datetime, zone: str) -> str:
         """A span of time in a zone, to the minute."""
-        place = ZoneInfo(zone)
-        begin, until = (f"{self.day(at, zone)} {at.astimezone(place):%H:%M}" for at in (start, end))
-        return f"{begin} – {until}"
+        return f"{self.moment(start, zone)} – {self.moment(end, zone)}"
+
+    def moment(self, at: datetime, zone: str) -> str:
+        """A moment in a zone, to the minute."""
+        return f"{self.day(at, zone)} {at.astimezone(ZoneInfo(zone)):%H:%M}"
 
     def clock(self, at: datetime) -> str:
         """A place for a time; the page fills in the hour of the reader's own zone."""

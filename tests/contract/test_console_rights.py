@@ -62,7 +62,7 @@ def test_the_roles_rights_are_these() -> None:
     assert rights == {
         "counsellor": {Right.ANSWER},
         "supervisor": {Right.ANSWER, Right.OVERSEE, Right.NUMBERS},
-        "operator": {Right.ANSWER, Right.NUMBERS, Right.SCHEDULE},
+        "operator": {Right.ANSWER, Right.NUMBERS, Right.SCHEDULE, Right.FOLLOWUPS},
     }
 
 

@@ -9,6 +9,8 @@ import asyncio
 import json
 import socket
 import sys
+from dataclasses import replace
+from datetime import timedelta
 from functools import reduce
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from sqlalchemy import delete
 
 from bot.app import build, prepare
 from bot.console import Accounts
+from bot.followups.clock import Clock
 from bot.server import make_server
 from bot.store.schema import account, invite, person, roster_change
 from tests.e2e.web_room import Server
@@ -82,6 +85,8 @@ async def main(folder: str, country: str = "") -> None:
     made = settings(Path(folder), work={"poll_seconds": 0.1}, country=country or "GB")
     (Path(folder) / "roster.toml").write_text(in_pictures(country) if country else ALWAYS)
     app = build(made) if country else build(made, screener=WordScreener(), generator=EchoGenerator())
+    quick = Clock(app.followups.broadcasts, beat=timedelta(seconds=0.3))  # soon sees that a broadcast is due
+    app.followups = replace(app.followups, clock=quick)
     accounts = Accounts(app.store, app.roster)
     await prepare(app.store)
     web = make_server(app)
