@@ -141,6 +141,7 @@ class Exercises:
 
     async def _give(self, tx: Transaction, person: Conversation, practice: Practice, first: int) -> None:
         """Write the steps from `first` on into the outbox, and the question that follows the last."""
+        await outbox.drop_steps(tx, person.id)
         exercise = self._voice.content.exercise(person, practice.exercise)
         total = len(exercise.steps)
         pace = min(max(timedelta(minutes=exercise.minutes) / total, _PACE[0]), _PACE[1])

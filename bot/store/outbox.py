@@ -410,6 +410,18 @@ async def drop_fenced(tx: Transaction, conversation_id: int, fence: int, reason:
     await drop(tx, list(ids), reason)
 
 
+async def drop_steps(tx: Transaction, conversation_id: int) -> None:
+    """Take away the steps of an exercise that have not left: what comes instead would stand behind them."""
+    ids = await tx.connection.scalars(
+        select(outbox.c.id).where(
+            outbox.c.conversation_id == conversation_id,
+            outbox.c.kind == Kind.STEP.value,
+            outbox.c.state == "waiting",
+        )
+    )
+    await drop(tx, list(ids), "the exercise went on otherwise")
+
+
 async def bot_is_sending(tx: Transaction, conversation_id: int) -> bool:
     """Whether a text that the bot wrote is on its way to the platform at this moment."""
     return bool(

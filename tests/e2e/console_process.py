@@ -85,7 +85,7 @@ async def main(folder: str, country: str = "") -> None:
     made = settings(Path(folder), work={"poll_seconds": 0.1}, country=country or "GB")
     (Path(folder) / "roster.toml").write_text(in_pictures(country) if country else ALWAYS)
     app = build(made) if country else build(made, screener=WordScreener(), generator=EchoGenerator())
-    quick = Clock(app.followups.broadcasts, beat=timedelta(seconds=0.3))  # soon sees that a broadcast is due
+    quick = Clock(app.followups.broadcasts, beat=timedelta(seconds=1))  # soon sees that a broadcast is due
     app.followups = replace(app.followups, clock=quick)
     accounts = Accounts(app.store, app.roster)
     await prepare(app.store)

@@ -74,6 +74,15 @@ async def test_pause_next_and_stop_are_at_once(house: House) -> None:
     assert (await house.say("hello")).text == "echo: hello."
 
 
+async def test_the_next_step_comes_at_once_when_somebody_is_quicker(house: House) -> None:
+    asked = await house.press("exercise begin feet_floor 0")
+    step = await house.press(asked.actions[-1])
+    for number in (2, 3, 4):
+        step = await house.press(next(a for a in step.actions if "next" in a))
+        assert step.text.startswith(f"Step {number} of 4")
+    assert (await house.press(next(a for a in step.actions if "next" in a))).text == EN.get("followup.mood_after")
+
+
 async def test_writing_about_something_else_ends_the_steps(house: House) -> None:
     asked = await house.press("exercise begin feet_floor 0")
     await house.press(asked.actions[-1])
