@@ -112,13 +112,13 @@ class AiohttpRequest(BaseRequest):
     ) -> tuple[int, bytes]:
         """Send one request; its status and body. Raises SlowDown, NotSent, ServerFault, TimedOut, NetworkError."""
         seconds = read_timeout if isinstance(read_timeout, int | float) else self._seconds
-        parameters = request_data.json_parameters if request_data else None
+        body, headers = _written(request_data)
         if self._closed:
             raise NotSent("the bot is stopping")
         self._under_way += 1
         self._idle.clear()
         try:
-            status, body = await self._exchange(method, url, parameters, seconds)
+            status, body = await self._exchange(method, url, body, headers, seconds)
         finally:
             self._under_way -= 1
             if not self._under_way:
@@ -126,11 +126,12 @@ class AiohttpRequest(BaseRequest):
         _raise_for_fault(status, body)
         return status, body
 
-    async def _exchange(self, method: str, url: str, data: dict[str, str] | None, seconds: float) -> tuple[int, bytes]:
+    async def _exchange(
+        self, method: str, url: str, body: bytes | aiohttp.FormData | None, headers: dict[str, str], seconds: float
+    ) -> tuple[int, bytes]:
         timeout = aiohttp.ClientTimeout(total=_CONNECT_SECONDS + seconds, connect=_CONNECT_SECONDS)
-        body = urlencode(data).encode() if data else None
         try:
-            async with self._open().request(method, url, data=body, headers=_FORM, timeout=timeout) as response:
+            async with self._open().request(method, url, data=body, headers=headers, timeout=timeout) as response:
                 return response.status, await response.read()
         except _NO_CONNECTION as error:
             raise NotSent(f"no connection to Telegram ({type(error).__name__})") from None
@@ -199,3 +200,15 @@ def _proxy_for(api_base: str) -> str | None:
     if not proxy.startswith(("http://", "https://")):
         raise ConfigError(f"environment: {parts.scheme.upper()}_PROXY: Telegram is reached through HTTP proxies only")
     return proxy
+
+
+def _written(data: RequestData | None) -> tuple[bytes | aiohttp.FormData | None, dict[str, str]]:
+    """The body of a request with its headers: a plain form, or one with files."""
+    if data is None:
+        return None, _FORM
+    if not data.contains_files:
+        return (urlencode(data.json_parameters).encode() or None), _FORM
+    form = aiohttp.FormData(data.json_parameters)
+    for name, (filename, content, mime) in (data.multipart_data or {}).items():
+        form.add_field(name, content, filename=filename, content_type=mime)
+    return form, {}
