@@ -23,7 +23,7 @@ def test_the_page_gets_it_inside_the_line() -> None:
 async def test_telegram_gets_a_photo_with_the_words_under_it() -> None:
     async with TelegramEmulator() as telegram:
         telegram.add_chat(7)
-        settings = TelegramSettings(token=telegram.token, api_base=telegram.url)  # type: ignore[arg-type]
+        settings = TelegramSettings(token=telegram.token, api_base=telegram.url)
         adapter = TelegramAdapter(settings)
         await adapter._request.initialize()
         try:
