@@ -646,6 +646,21 @@ def train_guard(
     run_training(files or [], out, seed, epochs)
 
 
+@evaluate.command("models")
+def evaluate_models(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Folders or hub ids.")],
+    data: Annotated[Path, typer.Option(help="A prepared folder: answers of test.jsonl, n-grams of train.jsonl.")],
+    prompt: Annotated[str, typer.Option(help="chat or completion, as the models are served.")] = "completion",
+    order: Annotated[int, typer.Option(min=1, max=9, help="Characters of the n-grams.")] = 5,
+    samples: Annotated[int, typer.Option(min=0, help="Print what each writes to so many questions.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Bits per character of language models on answers that they never saw, beside a character n-gram model."""
+    from bot.cli.evaluate_models import evaluate_models as run_evaluation
+
+    run_evaluation(models, data, prompt, order, samples, json)
+
+
 @train.command("model")
 def train_model(
     stage: Annotated[str, typer.Option(help="text, chat or preferences.")],

@@ -1,10 +1,12 @@
-"""`psyllm train`: the learned parts of the screener and the guard anew, or a transformer for a second opinion."""
+"""`psyllm train`: the learned parts of the screener and the guard anew, a transformer for a second opinion, or a
+language model."""
 
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -13,6 +15,9 @@ from config import ConfigError
 from engine.guard.corpora import own_answers, read_answers
 from engine.linear.corpora import hold_back
 from engine.screening.corpora import Row, corpus_files, read_rows
+from engine.training import SIZES, Stage, TrainingSettings
+
+_MODEL_NEEDS = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
 
 
 def train_screener(files: Sequence[Path], out: Path, base: str, seed: int, epochs: int | None, own_texts: bool) -> None:
@@ -43,6 +48,46 @@ def train_guard(files: Sequence[Path], out: Path, seed: int, epochs: int | None)
     with _progress() as progress:
         settings = Settings(seed=seed)
         train(rows, out, replace(settings, epochs=epochs or settings.epochs), progress)
+
+
+def model_settings(stage: str, prompt: str, device: str, **numbers: Any) -> TrainingSettings:
+    """The settings that the command line's words mean. Raises ConfigError."""
+    if stage not in list(Stage):
+        raise ConfigError(f"--stage: {stage} is not a stage; there are {', '.join(Stage)}")
+    if prompt not in ("", "chat", "completion"):
+        raise ConfigError(f"--prompt: {prompt} is neither chat nor completion")
+    if device not in ("auto", "cpu"):
+        raise ConfigError(f"--device: {device} is neither auto nor cpu")
+    return TrainingSettings(stage=Stage(stage), prompt=prompt or None, device=device, **numbers)  # type: ignore[arg-type]
+
+
+def train_model(data: Path, out: Path, base: str, new: str, settings: TrainingSettings) -> None:
+    """Train a language model in one stage. Raises ConfigError before anything is learned."""
+    if missing := [name for name in _MODEL_NEEDS if importlib.util.find_spec(name) is None]:
+        raise ConfigError(f"train model: {', '.join(missing)} missing; run pip install 'psyllm-bot[train]'")
+    if bool(base) == bool(new):
+        raise ConfigError("train model: name the model to begin with by --base, or a size by --new; one of them")
+    if new and new not in SIZES:
+        raise ConfigError(f"--new: {new} is not a size; there are {', '.join(SIZES)}")
+    if not data.is_dir():
+        raise ConfigError(f"--data: there is no folder {data}; psyllm data prepare makes it")
+    if settings.stage is not Stage.PREFERENCES and not (data / "train.jsonl").is_file():
+        raise ConfigError(f"--data: {data} holds no train.jsonl; psyllm data prepare makes it")
+    if out.is_file() or not out.parent.is_dir():
+        raise ConfigError(f"--out: {out}: name a folder, in a folder that there is, to write the model to")
+    from engine.training.train import train
+
+    console = Console(stderr=True, highlight=False)
+    with console.status("reading") as status:
+
+        def say(line: str, is_kept: bool) -> None:
+            if is_kept:
+                console.print(line, markup=False)
+            status.update(line)
+
+        course = train(data, out, settings, base, new, say)
+    best = f"; {course.valid_name} {course.best[1]:.4f}" if course.best else ""
+    console.print(f"{out}: trained for {course.steps} steps{best}. README.md tells the rest", markup=False)
 
 
 def _train(rows: Sequence[Row], out: Path, seed: int, epochs: int | None) -> None:

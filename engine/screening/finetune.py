@@ -6,12 +6,10 @@ keeps what it needs to go on: the same call continues an interrupted run and end
 fixed: the same rows on the same machine give the same model.
 """
 
-import contextlib
 import hashlib
 import math
-import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from config import ConfigError
 from engine.generators.loading import choose_device, first_line
 from engine.linear.corpora import hold_back
+from engine.repeatable import repeatable
 from engine.screening.corpora import Row
 from engine.screening.evaluate import Figures, Judged, by_group
 from engine.types import Assessment, Level
@@ -107,7 +106,7 @@ def finetune(
     Rows with context are left out: the classifier reads a text by itself. Raises ConfigError.
     """
     learned, held = hold_back([row for row in rows if not row.context])
-    with _repeatable():
+    with repeatable():
         classifier = _load(base, settings)
         examples = _examples(learned, classifier)
         progress(f"learning from {len(examples)} texts on {classifier.model.device}, {len(held)} held back")
@@ -119,18 +118,6 @@ def finetune(
     classifier.tokenizer.save_pretrained(out)
     kept.path.unlink(missing_ok=True)
     return figures
-
-
-@contextlib.contextmanager
-def _repeatable() -> Iterator[None]:
-    """While this lasts, torch adds up in the same order each time, on a GPU too."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 def _load(base: str, settings: FinetuneSettings) -> Classifier:
