@@ -85,9 +85,7 @@ def train_model(data: Path, out: Path, base: str, new: str, settings: TrainingSe
                 console.print(line, markup=False)
             status.update(line)
 
-        course = train(data, out, settings, base, new, say)
-    best = f"; {course.valid_name} {course.best[1]:.4f}" if course.best else ""
-    console.print(f"{out}: trained for {course.steps} steps{best}. README.md tells the rest", markup=False)
+        train(data, out, settings, base, new, say)
 
 
 def _train(rows: Sequence[Row], out: Path, seed: int, epochs: int | None) -> None:

@@ -44,19 +44,25 @@ class _Data:
     counts: dict[str, int] = field(default_factory=dict)
 
 
+def _silent(line: str, is_kept: bool) -> None:
+    """Of several processes, one speaks."""
+
+
 def train(
     data: Path,
     out: Path,
     settings: TrainingSettings,
     base: str = "",
     new: str | Size = "",
-    progress: Progress = lambda *_: None,
+    progress: Progress = _silent,
 ) -> Course:
     """Train `base` (a hub id or folder), or a model made `new`, on the folder `data`; write it into the folder `out`.
 
     Raises ConfigError for data, a model or a folder that cannot be used.
     """
     state = PartialState(cpu=settings.device == "cpu")
+    if not state.is_main_process:
+        progress = _silent
     disable_progress_bar()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # the library is not typed there
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
@@ -83,6 +89,8 @@ def train(
         rate = settings.usual_rate(model.is_new)
         write_card(out, model.name, settings, rate, _prompt(settings, model), gathered.counts, parameters, course)
         run.finish(course)
+    best = f"; {course.valid_name} {course.best[1]:.4f}" if course.best else ""
+    progress(f"{out}: trained for {course.steps} steps{best}. README.md tells the rest", True)
     return course
 
 
