@@ -17,6 +17,7 @@ from bot.console.visit import Visit
 from bot.followups import FollowUpParts
 from bot.store import Store, broadcasts, followups
 from bot.store.broadcasts import DRAFT, OVER, PAUSED, RUNNING, Broadcast
+from config import Roster
 from config.programmes import Programme
 
 log = structlog.get_logger(__name__)
@@ -28,19 +29,19 @@ _OVER_SHOWN = 20  # messages that are over
 class FollowUpsView:
     """Draws the page. Messages are drawn again as they change, the rest after what is done here.
 
-    `zone` is that of the roster: where operators are, and the first guess of a preview.
+    The roster has the operators' names and zone; the zone is also the first guess of a preview.
     """
 
-    def __init__(self, visit: Visit, store: Store, parts: FollowUpParts, zone: str) -> None:
+    def __init__(self, visit: Visit, store: Store, parts: FollowUpParts, roster: Roster) -> None:
         self._visit = visit
         self._words = visit.words
         self._store = store
         self._programmes = parts.programmes
         self._broadcasts = parts.broadcasts
-        self._zone = zone
+        self._roster = roster
         self._drawing = asyncio.Lock()
         self._drawn: object = None
-        self._forms = BroadcastForms(visit, parts.broadcasts, parts.programmes, zone, self.draw)
+        self._forms = BroadcastForms(visit, parts.broadcasts, parts.programmes, roster.zone, self.draw)
         words = self._words
         with ui.element("h1"):
             ui.label(words("page.followups"))
@@ -132,10 +133,15 @@ class FollowUpsView:
             key = "missed" if last.state == broadcasts.MISSED else "fired"
             when = words.moment(last.slot, one.zone)
             lines.append(words(f"followups.{key}", when=when, count=str(last.audience)))
-        names = words("followups.made_by", name=one.created_by)
+        names = words("followups.made_by", name=self._named(one.created_by))
         if one.confirmed_by:
-            names += " · " + words("followups.confirmed_by", name=one.confirmed_by)
+            names += " · " + words("followups.confirmed_by", name=self._named(one.confirmed_by))
         return [*lines, names]
+
+    def _named(self, operator: str) -> str:
+        """An operator's name; whoever used the command line has none."""
+        known = self._roster.counsellor(operator)
+        return known.name if known else operator
 
     def _broadcast_buttons(self, one: Broadcast) -> None:
         words, forms = self._words, self._forms
@@ -187,7 +193,7 @@ class FollowUpsView:
         words, title = self._words, programme.title.of(self._words.language)
 
         async def preview() -> None:
-            show_preview(self._visit, programme, self._zone)
+            show_preview(self._visit, programme, self._roster.zone)
 
         async def hold_as(state: str, key: str) -> None:
             question, label = words(f"followups.{key}_ask", title=title), words(f"followups.{key}")
@@ -269,7 +275,7 @@ class FollowUpsView:
     # Parts
 
     def _chip(self, state: str) -> None:
-        ui.label(self._words(f"followups.state_{state}")).classes(f"state-chip {state}")
+        ui.label(self._words(f"followups.state_{state}")).classes(f"state-chip is-{state}")
 
     def _button(self, key: str, work: Callable[[], Awaitable[object]], look: str = "flat") -> None:
         button = ui.button(self._words(f"followups.{key}"), on_click=self._action(work))

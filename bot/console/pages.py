@@ -96,7 +96,7 @@ def add_pages(parts: Parts) -> None:
             return no_entry(visit)
         frame(visit, "followups", alerts)
         with ui.element("main").classes("page followups"):
-            view = FollowUpsView(visit, desk.store, parts.followups, parts.rota.roster.zone)
+            view = FollowUpsView(visit, desk.store, parts.followups, parts.rota.roster)
         Live(wake, lambda rung: rung == FOLLOWUPS, view.draw_broadcasts)
         await view.draw()
         return None

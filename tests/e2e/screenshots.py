@@ -5,10 +5,14 @@ import json
 import sys
 import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from playwright.async_api import Browser, BrowserContext, Page, expect
+from sqlalchemy import func, select
 
+from bot.store import Store, practices
+from bot.store.schema import person
 from tests.e2e.browser import chromium
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
@@ -28,6 +32,8 @@ class Scene:
     greeting: str
     thanks: str
     note: str
+    weekend: str
+    evening: str
 
 
 SCENES = (
@@ -40,6 +46,8 @@ SCENES = (
         "你好，我是小林。你前面说的我都看了，一个人扛了这么久，很不容易。现在身边有人吗？",
         "嗯，有室友在，谢谢",
         "有室友在家，愿意今晚陪着。睡不好有一个月了。",
+        "周末问候",
+        "傍晚一句",
     ),
     Scene(
         "en",
@@ -50,6 +58,8 @@ SCENES = (
         "Hello, I'm Lin. I've read what you wrote. That is a lot to carry alone. Is anyone with you right now?",
         "yes, my flatmate is home. thank you",
         "Flatmate at home, will stay up tonight. Hasn't slept well for a month.",
+        "A weekend greeting",
+        "A word for the evening",
     ),
 )
 
@@ -135,6 +145,67 @@ async def plan_and_figures(browser: Browser, url: str, invites: dict[str, str], 
     await shoot(supervisor, "console-board", scene)
 
 
+WEEKEND = (
+    "周末愉快。出去走走也好，在家歇着也好，都不用勉强。",
+    "Have a gentle weekend, whether you go out or stay in. Neither has to be forced.",
+)
+EVENING = (
+    "一天快过去了。有一件还过得去的小事，就够了。",
+    "The day is nearly over. One small thing that went all right is enough.",
+)
+MOODS = (3, 2, 4, 3, 5, 4, 4, 6, 5, 7)
+
+
+async def follow_ups(browser: Browser, url: str, invites: dict[str, str], scene: Scene, folder: Path) -> None:
+    """A visitor's moods, what operators send to many, and the preview of a programme."""
+    chat = await browser.new_context(locale=scene.locale, viewport=PHONE, device_scale_factor=2)  # type: ignore[arg-type]  # a size
+    page = await visitor(chat, url, scene.everyday[0], "/checkins join breathing_space yes")
+    await felt(folder)
+    await page.get_by_role("textbox").fill("/mood")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#log img.picture")).to_be_visible()
+    await page.wait_for_timeout(600)
+    await page.screenshot(path=FOLDER / f"web-mood-{scene.language}.png")
+
+    operator = await counsellor(browser, url, invites["boss"], scene)
+    await operator.goto(f"{url}/console/follow-ups")
+    await write_to_many(operator, scene.evening, EVENING, daily=True)
+    await operator.locator(".sheet").last.locator(".confirm").click()
+    await expect(operator.locator(".sheet")).to_have_count(0)
+    await write_to_many(operator, scene.weekend, WEEKEND)
+    await shoot(operator, "console-broadcast", scene)
+    await operator.keyboard.press("Escape")
+    await expect(operator.locator(".sheet")).to_have_count(0)
+    await shoot(operator, "console-follow-ups", scene)
+    await operator.locator('[data-programme="sleep_week"] .do-preview').click()
+    await shoot(operator, "console-preview", scene)
+
+
+async def felt(folder: Path) -> None:
+    """How the visitor who came last felt over the past weeks."""
+    for days_ago, value in zip(range(3 * len(MOODS), 0, -3), MOODS, strict=True):
+        at = datetime.now(UTC) - timedelta(days=days_ago, hours=value)
+        url = f"sqlite+aiosqlite:///{folder / 'psyllm.db'}"
+        async with Store(url, clock=lambda at=at: at) as store, store.transaction() as tx:
+            newest = await tx.connection.scalar(select(func.max(person.c.id)))
+            assert newest is not None
+            await practices.add_mood(tx, newest, value, "asked")
+
+
+async def write_to_many(operator: Page, title: str, texts: tuple[str, str], daily: bool = False) -> None:
+    """Write a message to many, up to who would get it."""
+    await operator.locator(".new").click()
+    sheet = operator.locator(".sheet")
+    await sheet.locator("input").first.fill(title)
+    for number, text in enumerate(texts):
+        await sheet.locator("textarea").nth(number).fill(text)
+    if daily:
+        await sheet.locator(".kind button").nth(1).click()
+    await sheet.locator(".confirm").click()
+    await expect(sheet.last.locator(".both")).to_be_visible()
+    await expect(sheet).to_have_count(1)
+
+
 async def picture(browser: Browser, scene: Scene, folder: str) -> None:
     """Start a bot, take the pictures of one language, stop it."""
     process = await asyncio.create_subprocess_exec(
@@ -147,7 +218,9 @@ async def picture(browser: Browser, scene: Scene, folder: str) -> None:
         while not (line := await process.stdout.readline()).startswith(b"{"):
             assert line, "the bot ended before it was at work"
         said = json.loads(line)
-        await photograph(browser, f"http://127.0.0.1:{said['port']}", said["invites"], scene)
+        url = f"http://127.0.0.1:{said['port']}"
+        await photograph(browser, url, said["invites"], scene)
+        await follow_ups(browser, url, said["invites"], scene, Path(folder))
         for context in browser.contexts:
             await context.close()
     finally:

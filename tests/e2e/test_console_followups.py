@@ -115,7 +115,7 @@ async def test_a_message_is_written_tried_confirmed_and_arrives_once(house: Hous
 
     await its_time_comes(folder, "Weekend")
     await expect(said(visitor).last).to_have_text(ENGLISH)
-    await expect(of_title(boss, "Weekend")).to_contain_text(re.compile(r"last sent out .* to 1 people"))
+    await expect(of_title(boss, "Weekend")).to_contain_text(re.compile(r"last sent out .*; people: 1"))
     await expect(of_title(boss, "Weekend").locator(".state-chip")).to_have_text(word("followups.state_done"))
     await expect(visitor.get_by_text(ENGLISH)).to_have_count(1)
 
@@ -205,3 +205,4 @@ async def test_an_exercise_step_by_step_with_the_mood_and_its_picture(house: Hou
     await expect(picture).to_be_visible()
     assert await picture.evaluate("async (image) => { await image.decode(); return image.naturalWidth > 200; }")
     await expect(said(visitor).last).to_contain_text(EN.get("followup.mood_picture", count=2))
+    await expect(visitor.locator("#log .choice").last).to_be_in_viewport()

@@ -207,9 +207,15 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) unread = 0;
   showTitle();
 });
-new ResizeObserver(() => wasAtBottom && toBottom()).observe(scroller); // the keyboard of a phone opens
+const resized = new ResizeObserver(() => wasAtBottom && toBottom());
+resized.observe(scroller); // the keyboard of a phone opens
+resized.observe($("log")); // a picture has loaded
 let wasAtBottom = true;
-scroller.addEventListener("scroll", () => (wasAtBottom = atBottom()), { passive: true });
+let lastTop = 0;
+scroller.addEventListener("scroll", () => {
+  wasAtBottom = atBottom() || (wasAtBottom && scroller.scrollTop >= lastTop); // only going up leaves the bottom
+  lastTop = scroller.scrollTop;
+}, { passive: true });
 
 // The composer
 
