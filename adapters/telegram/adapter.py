@@ -46,7 +46,7 @@ from config.settings import TelegramSettings
 _log = logging.getLogger(__name__)
 
 COMMANDS = (
-    "start", "help", "human", "crisis", "breathe", "checkins", "mood", "privacy", "memory", "forget", "language"
+    "start", "help", "human", "crisis", "breathe", "checkins", "mood", "plan", "privacy", "memory", "forget", "language"
 )  # fmt: skip
 MAX_LENGTH = 4096
 _SEND_SECONDS = 15.0
