@@ -254,7 +254,7 @@ def test_waiting_has_enough_words_not_to_repeat_itself(language: Language) -> No
 def test_command_descriptions_fit_a_menu(language: Language) -> None:
     texts = load_texts(language)
     commands = {"start", "help", "human", "crisis", "breathe", "privacy", "memory", "forget", "language"}
-    commands |= {"checkins", "mood"}
+    commands |= {"checkins", "mood", "plan"}
     assert {key.removeprefix("menu.") for key in keys_of(language) if key.startswith("menu.")} == commands
     assert all(len(texts.get(f"menu.{command}")) <= 40 for command in commands)
 
