@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -153,14 +154,14 @@ corpus, out, base, step = sys.argv[1:]
 def kill(line, _):
     if line.startswith(f"step {step} of") and "loss" in line:
         os.kill(os.getpid(), signal.SIGKILL)
-train(Path(corpus), Path(out), replace(FAST, stage=Stage.CHAT, epochs=3), base=base, progress=kill)
+train(Path(corpus), Path(out), replace(FAST, stage=Stage.CHAT, epochs=3, every=2), base=base, progress=kill)
 """
 
 
 def test_a_killed_training_goes_on_with_the_same_losses_to_the_step(corpus: Path, base: Path, tmp_path: Path) -> None:
-    settings = replace(FAST, stage=Stage.CHAT, epochs=3)
+    settings = replace(FAST, stage=Stage.CHAT, epochs=3, every=2)  # so that some are kept in the midst of an epoch
     whole = train(corpus, tmp_path / "whole", settings, base=str(base))
-    step = torch.randint(4, whole.steps, ()).item()  # after the first checkpoint, at any step
+    step = random.randint(3, whole.steps - 1)  # after the first checkpoint, at any step
     out = tmp_path / "killed"
     command = [sys.executable, "-c", _KILLED, str(corpus), str(out), str(base), str(step)]
     ended = subprocess.run(command, check=False, capture_output=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
@@ -185,6 +186,10 @@ def test_it_ends_early_when_the_valid_split_gets_no_better_and_keeps_the_best(
     assert course.steps < course.planned
     assert course.best is not None
     assert course.steps == course.best[0] + 2
+    assert course.best[1] < course.valid[-1][1]
+    unmoved = replace(settings, epochs=1, steps=1, rate=1e-12)
+    (kept,) = train(corpus, tmp_path / "kept", unmoved, base=str(tmp_path / "out")).valid
+    assert kept[1] == pytest.approx(course.best[1], rel=1e-3)
 
 
 @pytest.fixture
