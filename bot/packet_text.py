@@ -54,8 +54,8 @@ def _danger(packet: Packet, words: Texts, now: datetime) -> list[str]:
     return [
         f"{level}: {category}",
         *([words.get("packet.about_other")] if packet.about.value == "other" else []),
-        words.get("packet.score", score=score, version=packet.version or "-", rules=", ".join(packet.rules) or "-"),
         *(f"“{_short(quote.text)}” ({_ago(quote.at, words, now)})" for quote in packet.quotes),
+        words.get("packet.score", score=score, version=packet.version or "-", rules=", ".join(packet.rules) or "-"),
     ]
 
 
