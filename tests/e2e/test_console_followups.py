@@ -148,6 +148,10 @@ async def test_a_repeating_message_is_paused_and_cancelled(house: House) -> None
 
 async def test_a_programme_is_previewed_in_two_languages_at_local_times_and_held(house: House) -> None:
     boss = await page_of(house, viewport={"width": 390, "height": 800})
+    assert await boss.evaluate(
+        """() => document.querySelector(".pages").lastElementChild.getBoundingClientRect().right
+              <= document.querySelector(".tools").getBoundingClientRect().left"""
+    ), "the pages leave room for the tools"
     await own_menu(boss, "中文")
     plan = boss.locator('[data-programme="sleep_week"]')
     await expect(plan.locator(".what")).to_have_text("七个晚上，慢慢睡好")
