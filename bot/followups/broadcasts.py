@@ -31,6 +31,13 @@ LATE = timedelta(hours=6)
 
 _FILL = 500
 
+_MAY_BECOME = {
+    broadcasts.PAUSED: (broadcasts.RUNNING,),
+    broadcasts.RUNNING: (broadcasts.PAUSED,),
+    broadcasts.OVER: (broadcasts.DRAFT, broadcasts.RUNNING, broadcasts.PAUSED),
+}
+"""From which states an operator may set another."""
+
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
@@ -103,7 +110,11 @@ class Broadcasts:
             found = await self._known(tx, id)
             if found.confirmed_by is None and state == broadcasts.RUNNING:
                 raise ConfigError(f"broadcast {id}: is a draft; confirm it first")
-            following = next_time(found, tx.now) if state == broadcasts.RUNNING else found.next_at
+            if found.state not in _MAY_BECOME[state]:
+                raise ConfigError(f"broadcast {id}: is {found.state} and cannot become {state}")
+            following = _upcoming(found, tx.now) if state == broadcasts.RUNNING else found.next_at
+            if following is None and state == broadcasts.RUNNING:
+                raise ConfigError(f"broadcast {id}: its time is over; make a new one")
             await broadcasts.change(tx, id, state=state, next_at=following)
 
     async def every(self) -> list[Broadcast]:
@@ -150,8 +161,7 @@ class Broadcasts:
     async def _dry_run(self, tx: Transaction, id: int) -> DryRun:  # noqa: A002
         found = await self._known(tx, id)
         times, moment = list[datetime](), tx.now
-        first = found.next_at if found.next_at and found.next_at > moment else None
-        following = first or next_time(found, moment)
+        following = _upcoming(found, moment)
         while following is not None and len(times) < 3:
             times.append(following)
             following = next_time(found, following)
@@ -174,6 +184,13 @@ class Broadcasts:
 def next_time(found: Broadcast, after: datetime) -> datetime | None:
     """When a broadcast fires next after a moment; None if it does not."""
     return trigger(found.cron, found.zone).get_next_fire_time(after, after) if found.cron else None
+
+
+def _upcoming(found: Broadcast, now: datetime) -> datetime | None:
+    """The time that is planned, if it is still to come, else the next."""
+    if found.next_at is not None and found.next_at > now:
+        return found.next_at
+    return next_time(found, now)
 
 
 def trigger(cron: str, zone: str) -> CronTrigger:

@@ -60,6 +60,23 @@ async def test_a_broadcast_goes_to_those_who_agreed_once_each_and_not_before_it_
     assert (await parts.broadcasts.every())[0].state == "done"
 
 
+async def test_a_single_one_that_was_paused_keeps_its_time_and_what_is_over_stays_over(house: House) -> None:
+    parts = house.app.followups.broadcasts
+    number, late = await draft(house), await draft(house)
+    for one in (number, late):
+        await parts.confirm(one, "bea")
+        await parts.set_state(one, "paused")
+    await parts.set_state(number, "active")
+    assert (await parts.dry_run(number)).times == (datetime(2026, 3, 2, 18, tzinfo=UTC),)
+    house.wait(hours=7)
+    with pytest.raises(ConfigError, match="its time is over"):
+        await parts.set_state(late, "active")
+    await parts.set_state(late, "done")
+    for state in ("active", "paused"):
+        with pytest.raises(ConfigError, match="cannot become"):
+            await parts.set_state(late, state)
+
+
 async def test_an_audience_is_narrowed_and_a_cron_goes_on(house: House) -> None:
     await house.join("mood_checkin", "a")
     await house.join("breathing_space", "b")
