@@ -5,7 +5,8 @@ import json
 import sys
 import tempfile
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from playwright.async_api import Browser, BrowserContext, Page, expect
@@ -183,13 +184,18 @@ async def follow_ups(browser: Browser, url: str, invites: dict[str, str], scene:
 
 async def felt(folder: Path) -> None:
     """How the visitor who came last felt over the past weeks."""
-    for days_ago, value in zip(range(3 * len(MOODS), 0, -3), MOODS, strict=True):
-        at = datetime.now(UTC) - timedelta(days=days_ago, hours=value)
-        url = f"sqlite+aiosqlite:///{folder / 'psyllm.db'}"
-        async with Store(url, clock=lambda at=at: at) as store, store.transaction() as tx:
-            newest = await tx.connection.scalar(select(func.max(person.c.id)))
-            assert newest is not None
-            await practices.add_mood(tx, newest, value, "asked")
+    async with Store(f"sqlite+aiosqlite:///{folder / 'psyllm.db'}") as store:
+        now = store.clock()
+        for days_ago, value in zip(range(3 * len(MOODS), 0, -3), MOODS, strict=True):
+            store.clock = partial(_at, now - timedelta(days=days_ago, hours=value))
+            async with store.transaction() as tx:
+                newest = await tx.connection.scalar(select(func.max(person.c.id)))
+                assert newest is not None
+                await practices.add_mood(tx, newest, value, "asked")
+
+
+def _at(moment: datetime) -> datetime:
+    return moment
 
 
 async def write_to_many(operator: Page, title: str, texts: tuple[str, str], daily: bool = False) -> None:
