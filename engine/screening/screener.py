@@ -21,7 +21,9 @@ _TURN_LIMIT = 1000  # of an earlier turn, only so many characters are read again
 _REMEMBERED = 4096  # earlier turns whose level is kept in memory
 _SHORT = 30  # texts up to this length may be one sentence sent in pieces
 _BARE_HAN, _BARE_LATIN = 5, 9  # letters
-_DENIED, _DOUBTFUL = 0.99, 0.75  # the probability that raises where words are denied, or few
+_NEARLY_ALL = 0.75
+_KEEP_EMERGENCY = 0.5  # how much surer the model must be to lower what a rule calls an emergency
+_DENIED, _FOREIGN, _DOUBTFUL = 0.99, 0.8, 0.75  # the probability that raises where words are denied, unknown, or few
 _CERTAIN_SCORE = 0.9
 _CONTEXT_SCORES = {Level.URGENT: 0.75, Level.EMERGENCY: 0.93}
 
@@ -74,8 +76,8 @@ class CombinedScreener:
         active = [finding for finding in raw if not finding.withheld]
         findings = sorted(_together(active, earlier), key=lambda f: (-f.level.rank, not f.rule.certain, f.start))
         needed = _needed(plain.text, raw)
-        if not raw and self._urgent <= reading.danger < _DOUBTFUL and other_language(plain.text):
-            needed = _DOUBTFUL  # the model never learned that language
+        if not raw and self._urgent <= reading.danger < _FOREIGN and other_language(plain.text):
+            needed = _FOREIGN  # the model never learned that language
         if needed > self._urgent:
             reading = replace(reading, danger=reading.danger * self._urgent / needed)
         return self._combined(findings, reading, earlier, segments)
@@ -111,14 +113,19 @@ class CombinedScreener:
 
     def _is_calm(self, reading: Reading, findings: Sequence[Finding], segments: Sequence[Segment]) -> bool:
         """Whether the model reads the text as calm, and also each sentence by itself in which a rule found danger: no
-        noise around an emergency may hide it."""
-        if reading.danger >= self._keep:
+        noise around an emergency may hide it. What is nearly all of a text has nothing beside it to take its meaning
+        away, so it stays as the rule says."""
+        length = sum(len(segment.text) for segment in segments)
+        if any(f.level.needs_human and f.end - f.start >= _NEARLY_ALL * length for f in findings):
+            return False
+        keep = self._keep * _KEEP_EMERGENCY if findings[0].level is Level.EMERGENCY else self._keep
+        if reading.danger >= keep:
             return False
         for segment in segments:
             inside = [f for f in findings if segment.start <= f.start < segment.start + len(segment.text)]
             if any(f.level.needs_human for f in inside) and len(segments) > 1:
                 moved = [replace(f, start=f.start - segment.start, end=f.end - segment.start) for f in inside]
-                if self.model.read(segment.text, [Segment(0, segment.text)], moved).danger >= self._keep:
+                if self.model.read(segment.text, [Segment(0, segment.text)], moved).danger >= keep:
                     return False
         return True
 
