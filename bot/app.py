@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib.util
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -46,8 +47,8 @@ from config import ConfigError, Roster, Settings, load_crisis_lines, load_roster
 from engine import Generator, Screener, SecondOpinion
 from engine.generators import make_generator
 from engine.guard import Guard
-from engine.library import LibraryGenerator, load_library
-from engine.responder import Responder
+from engine.library import Library, LibraryGenerator, load_library
+from engine.responder import Responder, Search
 from engine.screening import load_screener
 from engine.screening.opinions import make_second_opinion
 
@@ -256,8 +257,19 @@ def make_responder(settings: Settings, generator: Generator | None = None) -> Re
         LibraryGenerator(library),
         Guard(),
         settings.turn.reply_timeout_seconds,
-        library.search,
+        _make_search(settings, library),
     )
+
+
+def _make_search(settings: Settings, library: Library) -> Search:
+    """How passages are found for a model to ground its answer on. The model libraries are imported only if needed."""
+    if not settings.embeddings.model or settings.generator == "library":
+        return library.search
+    if importlib.util.find_spec("transformers") is None or importlib.util.find_spec("torch") is None:
+        raise ConfigError("embeddings.model: torch or transformers is missing; run pip install 'psyllm-bot[llm]'")
+    from engine.library.embeddings import EmbeddingSearch
+
+    return EmbeddingSearch(library, settings.embeddings)
 
 
 def _opinions(

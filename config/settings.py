@@ -200,6 +200,13 @@ class ClassifierSettings(_Group):
     timeout_seconds: float = Field(10.0, gt=0, le=120)
 
 
+class EmbeddingSettings(_Group):
+    """A transformer that finds passages by meaning, for a language model to ground its answers on. Empty: by words."""
+
+    model: str = ""
+    device: str = "auto"
+
+
 class JudgeSettings(OpenAISettings):
     """A language model asked for a second opinion. Without a base_url of its own it is asked where `openai` points."""
 
@@ -274,6 +281,7 @@ class Settings(BaseSettings):
     operator: OperatorSettings = OperatorSettings()
     transformers: TransformersSettings = TransformersSettings()
     openai: OpenAISettings = OpenAISettings()
+    embeddings: EmbeddingSettings = EmbeddingSettings()
     classifier: ClassifierSettings = ClassifierSettings()
     judge: JudgeSettings = JudgeSettings()
     turn: TurnSettings = TurnSettings()

@@ -112,7 +112,7 @@ class Responder:
         blocked: tuple[str, ...] = ()
         if self._model and self._may_draft(request):
             try:
-                return await self._draft(self._model, self._grounded(request), on_text, self._timeout)
+                return await self._draft(self._model, await self._grounded(request), on_text, self._timeout)
             except _Blocked as stop:
                 blocked = stop.rules
                 for rule in blocked:
@@ -126,11 +126,11 @@ class Responder:
                 self._record_fallback("fault", detail=type(error).__name__)
         return await self._reviewed(request, on_text, blocked)
 
-    def _grounded(self, request: Request) -> Request:
+    async def _grounded(self, request: Request) -> Request:
         """The request with passages of the library that fit it and may be used at its level."""
         if self._search is None or request.passages:
             return request
-        found = self._search(request.text, request.language, PASSAGES)
+        found = await asyncio.to_thread(self._search, request.text, request.language, PASSAGES)
         return replace(request, passages=tuple(p for p in found if p.level >= request.level))
 
     def _may_draft(self, request: Request) -> bool:

@@ -33,7 +33,7 @@ GENERAL = "general"  # the topic of whoever has not said yet what it is about
 _MAX_QUERY = 2000  # characters of a text that are looked at
 _STRONG_CUE = 6.0
 _CUE = 2.0
-_GROUNDING = ("information", "suggestion", "validation")  # strategies that a model can use
+GROUNDING = ("information", "suggestion", "validation")  # strategies that a model can use
 _TOLD = 20.0  # what a passage for a situation counts beside one for a topic
 _SITUATION = 8.0  # what a situation of a topic adds to it
 _CASE = 3.0  # what a case adds to its topic, times its own score
@@ -203,12 +203,12 @@ class Library:
             (topics[topic] + _TOLD + relevance.get(passage.id, 0.0), passage)
             for topic, passages in told
             for passage in passages
-            if passage.strategy in _GROUNDING
+            if passage.strategy in GROUNDING
         ]
         for name, score in list(topics.items())[:2]:
             for entry in shelf.topics[name].entries:
                 fits = shelf.fits(entry, looked_up)
-                if entry.passage.strategy in _GROUNDING and (fits or not entry.when):
+                if entry.passage.strategy in GROUNDING and (fits or not entry.when):
                     scores.append((score + relevance.get(entry.passage.id, 0.0) + 4.0 * fits, entry.passage))
         scores.sort(key=lambda item: (-item[0], item[1].id))
         return tuple(passage for _, passage in scores[: max(0, limit)])
