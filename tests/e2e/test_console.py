@@ -24,7 +24,7 @@ async def test_from_the_alert_to_the_hand_back(house: House) -> None:
     card = desk.locator(".card.level-urgent")
     await expect(card).to_be_visible()
     await expect(card.locator(".clock")).to_have_text(re.compile(r"\d+:\d\d"))
-    await desk.wait_for_function("document.documentElement.dataset.alarm.includes('Urgent')")
+    await desk.wait_for_function("document.documentElement.dataset.alarm?.includes('Urgent')")
 
     await card.locator(".danger").click()
     await expect(desk.locator("mark")).to_have_text("urgent")
