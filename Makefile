@@ -15,7 +15,7 @@ run: $(VENV)/.run $(if $(MODEL),$(VENV)/.llm)
 
 test: check
 	@.ci/prepare
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 4 --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
